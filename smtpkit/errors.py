@@ -1,0 +1,211 @@
+"""Every error that smtpkit raises, and the facts that each carries.
+
+    SMTPError
+    ├── ParseError (ValueError)            octets or a value that the grammar does not allow
+    ├── ProtocolError
+    │   ├── LocalProtocolError             this side called what is not allowed now
+    │   └── RemoteProtocolError            the peer sent what no standard knows
+    ├── ReplyError                         the server said no
+    │   ├── AuthenticationError            to the credentials
+    │   ├── SenderRefused                  to MAIL
+    │   ├── RecipientsRefused              to every RCPT (or to one, where one is enough)
+    │   └── MessageRefused                 to DATA, or to the message itself
+    ├── ConnectionLost (ConnectionError)   the line broke
+    ├── Timeout (TimeoutError)             the peer was silent for too long
+    ├── TLSError (OSError)                 no encryption, or not with the right peer
+    └── NotSupported                       the server does not offer what the message or the caller needs
+
+Every error of a send has `.recipients` (the outcome of each recipient that has one) and `.may_retry`.
+"""
+
+__all__ = [
+    "AuthenticationError",
+    "ConnectionLost",
+    "LocalProtocolError",
+    "MessageRefused",
+    "NotSupported",
+    "ParseError",
+    "ProtocolError",
+    "RecipientsRefused",
+    "RemoteProtocolError",
+    "ReplyError",
+    "SMTPError",
+    "SenderRefused",
+    "TLSError",
+    "Timeout",
+]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from smtpkit.protocol.results import Outcome
+    from smtpkit.wire.commands import Command
+    from smtpkit.wire.replies import Reply
+
+_SHOWN = 80  # octets of a peer's input that an error shows, escaped
+
+
+class SMTPError(Exception):
+    """The root of smtpkit's errors.
+
+    Attributes:
+        recipients: the outcome of each recipient that has a verdict, by the address as it was given.
+        may_retry: True if sending the same message again, to the recipients that `recipients` does not
+            name as accepted, can neither duplicate it nor is known to be useless.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.recipients: Mapping[str, Outcome] = {}
+        self.may_retry = False
+
+    def __reduce__(self) -> "tuple[Any, ...]":
+        # BaseException would call the class with `args`, which is the message alone.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[SMTPError], arguments: "tuple[Any, ...]", state: "dict[str, Any]") -> SMTPError:
+    error = cls.__new__(cls, *arguments)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
+
+
+class ParseError(SMTPError, ValueError):
+    """Octets, or a value given by the caller, that the grammar does not allow.
+
+    Attributes:
+        what: what is wrong, in fixed words that may be shown to a peer.
+        octets: the input, shortened to what may be shown.
+        offset: index of the first wrong octet, or None where it is not known.
+        expected: the syntax that would have been right, or None.
+        code, enhanced: the reply that a server gives to it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        octets: bytes | str = b"",
+        *,
+        offset: int | None = None,
+        expected: str | None = None,
+        code: int = 501,
+        enhanced: str = "5.5.4",
+    ) -> None:
+        message = what
+        if offset is not None:
+            message += f" at offset {offset}"
+        if octets:
+            message += f" in {octets[:_SHOWN]!r}"
+        if expected is not None:
+            message += f"; expected {expected}"
+        super().__init__(message)
+        self.what = what
+        self.octets = octets[:_SHOWN]
+        self.offset = offset
+        self.expected = expected
+        self.code = code
+        self.enhanced = enhanced
+
+
+class ProtocolError(SMTPError):
+    """One of the two sides left the protocol.
+
+    Attributes:
+        state: the name of the state in which it happened.
+        expected: what was legal then, in words.
+        received: what came or was called instead; of the peer's octets the first 80.
+    """
+
+    def __init__(self, message: str, *, state: str = "", expected: str = "", received: object = "") -> None:
+        shown = received[:_SHOWN] if isinstance(received, bytes) else received
+        details = [
+            f"{name} {value}"
+            for name, value in (("in state", state), ("expected", expected), ("received", shown and repr(shown)))
+            if value
+        ]
+        super().__init__(f"{message} ({', '.join(details)})" if details else message)
+        self.state = state
+        self.expected = expected
+        self.received = shown
+
+
+class LocalProtocolError(ProtocolError):
+    """A method was called, or a command sent, that is not allowed now; `.expected` says what is."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what no standard knows; the connection can only be closed."""
+
+
+class ReplyError(SMTPError):
+    """The server refused; raised by a server's handler, it is the refusal.
+
+    Args:
+        reply: the reply that was received, or is to be sent.
+        command: what it answers, or None.
+    """
+
+    def __init__(self, reply: "Reply", command: "Command | None" = None, *, message: str | None = None) -> None:
+        verb = f"{command.verb}: " if command is not None else ""
+        super().__init__(message or f"{verb}{reply}")
+        self.reply = reply
+        self.command = command
+        self.may_retry = reply.is_transient
+
+
+class AuthenticationError(ReplyError):
+    """The server refused the credentials, or the two sides have no mechanism in common that may be used."""
+
+
+class SenderRefused(ReplyError):
+    """The server refused MAIL."""
+
+
+class RecipientsRefused(ReplyError):
+    """No recipient was accepted; `.reply` is the first refusal, `.recipients` has them all."""
+
+
+class MessageRefused(ReplyError):
+    """The server refused DATA or the message; on a server, the core refused the body under way."""
+
+
+class _StageError(SMTPError):
+    """What a loss and a silence have in common: the stage, and the replies that had come."""
+
+    def __init__(self, message: str, *, stage: str = "", replies: "Sequence[Reply]" = ()) -> None:
+        super().__init__(f"{message} ({stage})" if stage else message)
+        self.stage = stage
+        self.replies = tuple(replies)
+        self.may_retry = True
+
+
+class ConnectionLost(_StageError, ConnectionError):
+    """The connection ended before its time.
+
+    Attributes:
+        stage: what was being waited for: greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, body, end of data.
+        replies: those of the group under way that had come.
+    """
+
+
+class Timeout(_StageError, TimeoutError):
+    """The peer was silent for longer than the stage allows; attributes as for ConnectionLost."""
+
+
+class TLSError(SMTPError, OSError):
+    """TLS was required and could not be had, or the certificate does not verify."""
+
+
+class NotSupported(SMTPError):
+    """The server does not offer an extension that the message or the caller needs; nothing was sent.
+
+    Attributes:
+        extension: the EHLO keyword that is missing.
+    """
+
+    def __init__(self, message: str, *, extension: str = "") -> None:
+        super().__init__(message)
+        self.extension = extension

@@ -1,0 +1,1 @@
+"""The wire layer: octets to values and back, without state or I/O."""
