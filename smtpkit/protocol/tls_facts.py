@@ -1,0 +1,41 @@
+"""What a finished TLS handshake established, kept apart so that it can be named without importing ssl."""
+
+__all__ = ["TLSFacts"]
+
+from smtpkit.wire.value import Value
+
+
+class TLSFacts(Value):
+    """The facts of one TLS connection.
+
+    Args:
+        version: the protocol, as "TLSv1.3".
+        cipher: OpenSSL's name of the cipher suite.
+        verified: True if the peer's certificate leads to a trusted authority, and, seen from a client, also
+            names the host that was asked for.
+        peer_certificate: the peer's certificate in DER, or None if it sent none.
+        server_name: the host name that the client asked for, as far as it is known.
+    """
+
+    __slots__ = ("version", "cipher", "verified", "peer_certificate", "server_name")
+
+    def __init__(
+        self,
+        version: str,
+        cipher: str,
+        verified: bool = False,
+        peer_certificate: bytes | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        self.version = version
+        self.cipher = cipher
+        self.verified = verified
+        self.peer_certificate = peer_certificate
+        self.server_name = server_name
+
+    def __repr__(self) -> str:
+        octets = None if self.peer_certificate is None else f"<{len(self.peer_certificate)} octets>"
+        return (
+            f"TLSFacts({self.version!r}, {self.cipher!r}, verified={self.verified}, "
+            f"peer_certificate={octets}, server_name={self.server_name!r})"
+        )

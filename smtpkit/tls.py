@@ -1,0 +1,318 @@
+"""TLS as octets in and octets out, for either role, without a socket.
+
+`TLS` stands between a transport and the protocol: what was read from the peer is fed to it and gives plain
+octets, what is to be said is written to it, and `data_to_send()` gives what is to go to the peer.
+
+    tls = TLS(client_context(), server_side=False, server_hostname="mail.example.org")
+    sock.sendall(tls.data_to_send())                # the ClientHello
+    while tls.facts is None:
+        tls.feed(sock.recv(65536))                  # TLSError if the handshake fails
+        sock.sendall(tls.data_to_send())
+"""
+
+__all__ = ["TLS", "TLSFacts", "client_context", "server_context"]
+
+import ssl
+from contextlib import suppress
+
+from smtpkit.errors import LocalProtocolError, TLSError
+from smtpkit.protocol.tls_facts import TLSFacts
+
+# The plain octets that one TLS record holds at most.  OpenSSL's memory buffers grow to the largest amount that
+# they ever held and keep it, so they are fed and emptied in pieces of this size.
+_RECORD = 16384
+
+_ALERT, _HANDSHAKE = 0x15, 0x16  # the content types that may come first, RFC 8446 section 5.1
+
+# Parts of OpenSSL's reasons, whose names differ between its versions, and what they mean for a person.
+_MEANINGS = (
+    ("CERTIFICATE_REQUIRED", "the server requires a client certificate"),
+    ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client sent no certificate, and one is required"),
+    ("ALERT_UNKNOWN_CA", "the peer does not trust this side's certificate"),
+    ("ALERT_BAD_CERTIFICATE", "the peer refused this side's certificate"),
+    ("ALERT_CERTIFICATE", "the peer refused this side's certificate"),
+    ("PROTOCOL_VERSION", "the two sides have no TLS version in common"),
+    ("UNSUPPORTED_PROTOCOL", "the two sides have no TLS version in common"),
+    ("HANDSHAKE_FAILURE", "the two sides have no TLS parameters in common"),
+    ("NO_SHARED_CIPHER", "the two sides have no cipher in common"),
+)
+
+
+class TLS:
+    """One TLS connection.
+
+    After a failure every `feed()` raises it again, and `data_to_send()` still gives the alert that tells the peer.
+
+    Args:
+        context: the settings, from `client_context()`, `server_context()` or the caller.
+        server_side: which of the two roles this is.
+        server_hostname: client only, the name or address that the certificate must be for.
+
+    Attributes:
+        facts: what was established, or None while the handshake is under way.
+        eof: True when the peer has said that no more will come (close_notify).
+        truncated: True when the transport ended without that.  What was read may have been cut short by anybody
+            on the way: it is a lost connection, never a clean end.
+
+    Raises:
+        TLSError: `server_hostname` is missing or no host name.
+    """
+
+    __slots__ = (
+        "_began",
+        "_closed",
+        "_encrypted",
+        "_failure",
+        "_incoming",
+        "_kept",
+        "_object",
+        "_outgoing",
+        "_server_hostname",
+        "eof",
+        "facts",
+        "truncated",
+    )
+
+    def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None) -> None:
+        self.facts: TLSFacts | None = None
+        self.eof = False
+        self.truncated = False
+        self._server_hostname = server_hostname.removesuffix(".") if server_hostname else None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._encrypted: list[bytes] = []  # taken out of `_outgoing` early, to keep it small
+        self._kept = bytearray()  # plain octets that cannot be encrypted yet
+        self._began = False
+        self._closed = False
+        self._failure: tuple[str, ssl.SSLError | None] | None = None
+        if context.check_hostname and not server_side and not self._server_hostname:
+            # wrap_bio would accept this, and check no name at all; SSLSocket refuses it too.
+            raise TLSError("TLS needs the host name that the server's certificate is to be for")
+        try:
+            self._object = context.wrap_bio(
+                self._incoming, self._outgoing, server_side=server_side, server_hostname=self._server_hostname
+            )
+        except ValueError as error:
+            raise TLSError(f"TLS cannot check a certificate for the host name {server_hostname!r}: {error}") from error
+        if not server_side:
+            self._shake_hands()  # makes the ClientHello
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take in what came from the peer.
+
+        Args:
+            octets: what was read, in pieces of any size; b"" when the transport has ended.
+
+        Returns:
+            The plain octets in it, b"" if there are none yet.
+
+        Raises:
+            TLSError: the handshake failed, or the connection is broken.  Plain octets that came before are
+                returned first; the next call raises.
+        """
+        plain: list[bytes] = []
+        if not octets:
+            self._end()
+        elif not self._began:
+            self._look_at_first(octets)
+        for start in range(0, len(octets), _RECORD):
+            if self._failure is not None or self.eof:
+                break
+            self._take(octets[start : start + _RECORD], plain)
+        if self._kept and self.facts is not None and self._failure is None:
+            kept, self._kept = self._kept, bytearray()
+            self._encrypt(kept)
+        if self._failure is not None and not plain:
+            raise _error(*self._failure)
+        return b"".join(plain)
+
+    def write(self, plain: bytes) -> None:
+        """Have `plain` encrypted for the peer; before the handshake is complete it is kept, and sent after it.
+
+        Raises:
+            TLSError: the connection is broken.
+            LocalProtocolError: `close()` was called before.
+        """
+        if self._closed:
+            raise LocalProtocolError("nothing can be written after close()", state="TLS closed")
+        if self._failure is None:
+            if self.facts is None or self._kept:
+                self._kept += plain
+            else:
+                self._encrypt(plain)
+        if self._failure is not None:
+            raise _error(*self._failure)
+
+    def data_to_send(self) -> bytes:
+        """What is to go to the peer next, all of it; b"" if there is nothing.  Never raises."""
+        if not self._encrypted:
+            return self._outgoing.read()
+        self._encrypted.append(self._outgoing.read())
+        octets = b"".join(self._encrypted)
+        self._encrypted.clear()
+        return octets
+
+    def close(self) -> None:
+        """Say to the peer that no more will come (close_notify); what it still sends can be fed.
+
+        What still waits for the end of a handshake is dropped.  Never raises.
+        """
+        if self._closed or self._failure is not None:
+            return
+        self._closed = True
+        self._kept.clear()
+        # An error says that the peer's own close_notify has not come yet, or that the handshake is not complete.
+        with suppress(ssl.SSLError):
+            self._object.unwrap()
+
+    def __repr__(self) -> str:
+        state = "failed" if self._failure else "closed" if self._closed else self.facts or "handshake under way"
+        return f"<TLS {'server' if self._object.server_side else 'client'}, {state}>"
+
+    def _end(self) -> None:
+        if self.eof:
+            return
+        self.truncated = True
+        if self.facts is None and self._failure is None:
+            self._failure = ("the peer ended the connection in the middle of the TLS handshake", None)
+
+    def _look_at_first(self, octets: bytes) -> None:
+        self._began = True
+        if octets[0] not in (_ALERT, _HANDSHAKE):
+            self._outgoing.read()  # a peer that does not speak TLS has no use for a handshake
+            self._failure = (f"the peer does not speak TLS here: it began with {octets[:40]!r}", None)
+
+    def _take(self, octets: bytes, plain: list[bytes]) -> None:
+        """Decrypt at most one record's worth of octets into `plain`."""
+        self._incoming.write(octets)
+        if self.facts is None:
+            self._shake_hands()
+            if self.facts is None:
+                return
+        read, pending, incoming = self._object.read, self._object.pending, self._incoming
+        try:
+            while True:
+                piece = read(_RECORD)
+                if not piece:
+                    self.eof = True
+                    return
+                plain.append(piece)
+                if not incoming.pending and not pending():
+                    return  # asking again would cost an exception
+        except ssl.SSLWantReadError:
+            pass  # part of a record, or octets that hold no plain ones: session tickets, new keys
+        except ssl.SSLZeroReturnError:
+            self.eof = True
+        except ssl.SSLError as error:
+            self._fail(error)
+
+    def _shake_hands(self) -> None:
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self.facts = self._established()
+
+    def _established(self) -> TLSFacts:
+        certificate = self._object.getpeercert(binary_form=True)
+        cipher = self._object.cipher()
+        server_side, context = self._object.server_side, self._object.context
+        return TLSFacts(
+            self._object.version() or "",
+            cipher[0] if cipher else "",
+            certificate is not None
+            and context.verify_mode != ssl.CERT_NONE
+            and (server_side or context.check_hostname),
+            certificate,
+            getattr(self._object, "asked_for", None) if server_side else self._server_hostname,
+        )
+
+    def _encrypt(self, plain: bytes | bytearray) -> None:
+        """Encrypt `plain`, or keep the part of it that has to wait for the peer (renegotiation under TLS 1.2)."""
+        if len(plain) <= _RECORD:
+            pieces = [plain]
+        else:
+            pieces = [plain[start : start + _RECORD] for start in range(0, len(plain), _RECORD)]
+        for number, piece in enumerate(pieces):
+            try:
+                self._object.write(piece)
+            except ssl.SSLWantReadError:
+                self._kept += b"".join(pieces[number:])
+                return
+            except ssl.SSLError as error:
+                self._fail(error)
+                return
+            if number:
+                self._encrypted.append(self._outgoing.read())
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        # The frames of a traceback would keep this object, and all that it holds, in a cycle.
+        self._failure = (self._explain(error), error.with_traceback(None))
+
+    def _explain(self, error: ssl.SSLError) -> str:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            whose = "the client" if self._object.server_side else self._server_hostname or "the server"
+            return f"the certificate of {whose} does not verify: {error.verify_message}"
+        reason = error.reason or ""
+        for part, meaning in _MEANINGS:
+            if part in reason:
+                return f"TLS failed: {meaning}"
+        stage = "the TLS handshake failed" if self.facts is None else "the TLS connection is broken"
+        return f"{stage}: {reason.replace('_', ' ').lower() or error}"
+
+
+def client_context(*, cafile: str | None = None, unverified: bool = False) -> ssl.SSLContext:
+    """Settings for a client: TLS 1.2 or later, certificates verified against the system's authorities.
+
+    Args:
+        cafile: path of a PEM file of authorities, trusted in place of the system's.
+        unverified: True takes any certificate for any name: there is encryption, but no knowing with whom.
+
+    Raises:
+        TLSError: `cafile` cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=cafile)
+    except OSError as error:
+        raise TLSError(f"cannot read certificates from {cafile}: {error.strerror or error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if unverified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def server_context(certfile: str, keyfile: str | None = None, *, password: str = "") -> ssl.SSLContext:
+    """Settings for a server: TLS 1.2 or later, with one certificate.
+
+    Args:
+        certfile: path of a PEM file: the server's certificate, then those that lead to its authority.
+        keyfile: path of the private key; None if it is in `certfile`.
+        password: that of the private key.  Nobody is ever asked for one.
+
+    Raises:
+        TLSError: a file cannot be read, or the key does not belong to the certificate.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sni_callback = _note_server_name
+    try:
+        context.load_cert_chain(certfile, keyfile, password)
+    except OSError as error:
+        files = certfile if keyfile is None else f"{certfile} and {keyfile}"
+        raise TLSError(f"cannot use the certificate and key in {files}: {error.strerror or error}") from error
+    return context
+
+
+def _error(message: str, cause: ssl.SSLError | None) -> TLSError:
+    # Made anew for each raise: a kept one would hold the frames that it passed through.
+    error = TLSError(message)
+    error.__cause__ = cause
+    return error
+
+
+def _note_server_name(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+    connection.asked_for = name  # type: ignore[attr-defined]  # ssl itself does not keep it on a server
