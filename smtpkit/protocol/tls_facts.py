@@ -17,7 +17,7 @@ class TLSFacts(Value):
         server_name: the host name that the client asked for, as far as it is known.
     """
 
-    __slots__ = ("version", "cipher", "verified", "peer_certificate", "server_name")
+    __slots__ = ("version", "cipher", "verified", "peer_certificate", "server_name")  # noqa: RUF023 (the constructor's order)
 
     def __init__(
         self,

@@ -1,0 +1,123 @@
+"""Which mechanisms there are, in order of preference, and which one to use."""
+
+__all__ = ["choose", "client_mechanism", "mechanism_names", "register", "server_mechanism"]
+
+from smtpkit.errors import ParseError
+from smtpkit.sasl.facts import ClientFacts, ServerFacts
+from smtpkit.sasl.mechanism import ClientLogin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import Any
+
+    from smtpkit.sasl.mechanism import Mechanism, ServerSteps
+
+# Name to class, or to where the class is; the best comes first.
+_MECHANISMS: "dict[str, type[Mechanism] | tuple[str, str]]" = {
+    "SCRAM-SHA-512-PLUS": ("scram", "ScramSHA512Plus"),
+    "SCRAM-SHA-256-PLUS": ("scram", "ScramSHA256Plus"),
+    "SCRAM-SHA-1-PLUS": ("scram", "ScramSHA1Plus"),
+    "SCRAM-SHA-512": ("scram", "ScramSHA512"),
+    "SCRAM-SHA-256": ("scram", "ScramSHA256"),
+    "SCRAM-SHA-1": ("scram", "ScramSHA1"),
+    "EXTERNAL": ("external", "External"),
+    "OAUTHBEARER": ("oauth", "OAuthBearer"),
+    "XOAUTH2": ("oauth", "XOAuth2"),
+    "PLAIN": ("plain", "Plain"),
+    "LOGIN": ("login", "Login"),
+    "CRAM-MD5": ("cram_md5", "CramMD5"),
+    "ANONYMOUS": ("external", "Anonymous"),
+}
+
+
+def client_mechanism(name: str, **facts: "Any") -> ClientLogin:
+    """A client's login by the mechanism `name`, with the arguments of `ClientFacts`.
+
+    Raises:
+        ParseError: there is no such mechanism.
+    """
+    return ClientLogin(_mechanism(name)(), ClientFacts(**facts))
+
+
+def server_mechanism(name: str, response: bytes | None = None, **facts: "Any") -> "ServerSteps":
+    """A server's side of a login by the mechanism `name`, as a generator that has not begun.
+
+    Args:
+        name: the mechanism, in any case.
+        response: the initial response, or None.
+        facts: the arguments of `ServerFacts`.
+
+    Raises:
+        ParseError: there is no such mechanism (504 5.5.4).
+    """
+    return _mechanism(name)().server(ServerFacts(**facts), response)
+
+
+def mechanism_names(credential: str | None = None) -> tuple[str, ...]:
+    """The names of all mechanisms that this Python can do, best first; only those for `credential` if given."""
+    classes = [_mechanism(name) for name in _MECHANISMS]
+    return tuple(cls.name for cls in classes if credential in (None, cls.credential) and cls.available())
+
+
+def register(mechanism: "type[Mechanism]") -> "type[Mechanism]":
+    """Add a mechanism, preferred to all others, or put it in the place of the one of that name; a decorator."""
+    if mechanism.name in _MECHANISMS:
+        _MECHANISMS[mechanism.name] = mechanism
+    else:
+        others = dict(_MECHANISMS)
+        _MECHANISMS.clear()
+        _MECHANISMS.update({mechanism.name: mechanism}, **others)
+    return mechanism
+
+
+def choose(
+    offered: "Iterable[str]",
+    credentials: "Collection[str]",
+    *,
+    tls: bool,
+    allow_in_clear: bool = False,
+    channel_binding: bool = False,
+    allowed: "Collection[str] | None" = None,
+) -> str | None:
+    """The mechanism that a client should use.
+
+    Args:
+        offered: the names that the server offers; under TLS, those offered under TLS.
+        credentials: what the client has: of "password", "token", "certificate" and "nothing" (to be anonymous).
+        tls: whether the line is encrypted.
+        allow_in_clear: whether the secret may be shown to whoever reads an unencrypted line.
+        channel_binding: whether the channel binding octets of the TLS connection are at hand.
+        allowed: the only names to be considered, upper case; None for all.
+
+    Returns:
+        The name in upper case, or None if there is none that may be used.
+    """
+    names = {name.upper() for name in offered}
+    usable = []
+    for name in _MECHANISMS:
+        if name not in names or (allowed is not None and name not in allowed):
+            continue
+        mechanism = _mechanism(name)
+        if (
+            mechanism.credential in credentials
+            and (tls or allow_in_clear or not mechanism.plaintext)
+            and (channel_binding or not mechanism.binds_channel)
+            and mechanism.available()
+        ):
+            usable.append(mechanism)
+    if not tls:
+        # Under TLS, PLAIN beats CRAM-MD5, which keeps the server from hashing what it stores; in clear it is worse.
+        usable.sort(key=lambda mechanism: mechanism.plaintext)
+    return usable[0].name if usable else None
+
+
+def _mechanism(name: str) -> "type[Mechanism]":
+    found = _MECHANISMS.get(name.upper())
+    if found is None:
+        raise ParseError("unknown authentication mechanism", name, code=504, enhanced="5.5.4")
+    if isinstance(found, tuple):
+        module, cls = found
+        mechanism: type[Mechanism] = getattr(__import__(f"smtpkit.sasl.{module}", fromlist=[cls]), cls)
+        return mechanism
+    return found
