@@ -1,0 +1,152 @@
+"""What a server offers: the reply to EHLO or LHLO, read and written (RFC 5321 section 4.1.1.1)."""
+
+from collections.abc import Mapping
+
+from smtpkit.errors import ParseError
+from smtpkit.wire.replies import Reply
+
+__all__ = ["Capabilities", "ehlo_reply"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_LINE_TEXT = 506  # octets of a reply line without code, separator and CRLF
+_SIZE_DIGITS = 20  # RFC 1870 section 3
+_LIMITS = frozenset({"MAILMAX", "RCPTMAX", "RCPTDOMAINMAX"})  # RFC 9422 section 4
+_LETTERS_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+
+
+class Capabilities(Mapping[str, tuple[str, ...]]):
+    """A mapping of upper-case EHLO keyword to the tuple of its parameters, in the order of the reply.
+
+    Without arguments it is what HELO leaves one with: nothing is offered.  Every keyword is kept, also those
+    that the grammar does not allow.  Of a keyword that comes twice the first line counts; AUTH lines are
+    merged, the old form `AUTH=LOGIN PLAIN` among them.
+
+    Args:
+        keywords: pairs of a keyword and its parameters.
+        domain: the name by which the server calls itself.
+        greeting: what it says behind its name.
+    """
+
+    __slots__ = ("_keywords", "domain", "greeting")
+
+    def __init__(
+        self, keywords: "Iterable[tuple[str, Sequence[str]]]" = (), *, domain: str = "", greeting: str = ""
+    ) -> None:
+        self.domain = domain
+        self.greeting = greeting
+        known: dict[str, tuple[str, ...]] = {}
+        for word, parameters in keywords:
+            keyword = word.upper()
+            if keyword not in known:
+                known[keyword] = tuple(parameters)
+            elif keyword == "AUTH":
+                known[keyword] = _union(known[keyword], parameters)
+            if keyword.startswith("AUTH="):
+                known["AUTH"] = _union(known.get("AUTH", ()), (word[5:], *parameters))
+        self._keywords = known
+
+    @classmethod
+    def parse(cls, reply: Reply) -> "Capabilities":
+        """What a positive reply to EHLO or LHLO offers; whatever it says, it is read as far as it makes sense."""
+        first, *others = reply.lines
+        domain, _, greeting = first.partition(" ")
+        lines = [words for line in others if (words := line.split())]
+        return cls([(words[0], words[1:]) for words in lines], domain=domain, greeting=greeting)
+
+    @property
+    def size(self) -> int | None:
+        """The octets that a message may have (RFC 1870 section 3).
+
+        0 says that there is no fixed limit; None that nothing is known: no SIZE, no number, or no sensible one.
+        """
+        digits = self._keywords.get("SIZE", ("",))[:1]
+        if not digits or len(digits[0]) > _SIZE_DIGITS or not (digits[0].isascii() and digits[0].isdigit()):
+            return None
+        return int(digits[0])
+
+    @property
+    def auth(self) -> tuple[str, ...]:
+        """The SASL mechanisms on offer, in upper case, each once (RFC 4954 section 3)."""
+        return tuple(dict.fromkeys([name.upper() for name in self._keywords.get("AUTH", ()) if name]))
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """MAILMAX, RCPTMAX and RCPTDOMAINMAX, those of them that the server states (RFC 9422).
+
+        A wrong value is left out, a parameter that has not the form of one leaves all out (section 3); of two
+        values the smaller counts.
+        """
+        limits: dict[str, int] = {}
+        for parameter in self._keywords.get("LIMITS", ()):
+            name, equals, value = parameter.partition("=")
+            if not _is_limit(name, value if equals else "-"):
+                return {}
+            name = name.upper()
+            if name in _LIMITS and len(value) <= 6 and value.isdigit() and value[0] != "0":
+                limits[name] = min(int(value), limits.get(name, int(value)))
+        return limits
+
+    def __getitem__(self, keyword: str) -> tuple[str, ...]:
+        return self._keywords[keyword]
+
+    def __iter__(self) -> "Iterator[str]":
+        return iter(self._keywords)
+
+    def __len__(self) -> int:
+        return len(self._keywords)
+
+    def __contains__(self, keyword: object) -> bool:
+        return keyword in self._keywords
+
+    def __repr__(self) -> str:
+        offered = "; ".join([" ".join((keyword, *parameters)) for keyword, parameters in self._keywords.items()])
+        return f"<Capabilities of {self.domain or 'nobody'}: {offered or 'nothing'}>"
+
+
+def ehlo_reply(domain: str, greeting: str, keywords: "Iterable[tuple[str, Sequence[str]]]") -> Reply:
+    """The positive reply to EHLO or LHLO; `Capabilities.parse` gives back what goes in.
+
+    Args:
+        domain: the name of the server, without spaces.
+        greeting: any text behind it, or "".
+        keywords: pairs of a keyword and its parameters.
+
+    Raises:
+        ParseError: a keyword or parameter that the grammar does not allow, or a line of more than 512 octets
+            (it cannot be broken, since each line is a keyword).
+    """
+    if not domain or " " in domain:
+        raise ParseError("not the name of a server", domain)
+    lines = [f"{domain} {greeting}" if greeting else domain]
+    for keyword, parameters in keywords:
+        if not _is_keyword(keyword):
+            raise ParseError("not an EHLO keyword", keyword, expected='(ALPHA / DIGIT) *(ALPHA / DIGIT / "-")')
+        for parameter in parameters:
+            if not _is_visible(parameter):
+                raise ParseError("not an EHLO parameter", parameter, expected="1*(%d33-126)")
+        lines.append(" ".join((keyword, *parameters)))
+    for line in lines:
+        if len(line) > _LINE_TEXT:
+            raise ParseError("a line of the EHLO reply is longer than 512 octets", line)
+    return Reply(250, lines)
+
+
+def _union(known: "Sequence[str]", more: "Sequence[str]") -> tuple[str, ...]:
+    names = {name.upper(): name for name in reversed((*known, *more))}
+    return tuple(reversed(names.values()))
+
+
+def _is_keyword(word: str) -> bool:
+    return word[:1] in _LETTERS_DIGITS and _LETTERS_DIGITS.issuperset(word.replace("-", ""))
+
+
+def _is_visible(word: str) -> bool:
+    return word.isascii() and word.isprintable() and word != "" and " " not in word
+
+
+def _is_limit(name: str, value: str) -> bool:
+    names = name.replace("-", "").replace("_", "")
+    return name != "" and _LETTERS_DIGITS.issuperset(names) and _is_visible(value) and ";" not in value

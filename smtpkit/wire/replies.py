@@ -1,0 +1,239 @@
+"""Replies: a code, lines of text, and perhaps an enhanced status code (RFC 5321 section 4.2, RFC 2034)."""
+
+from smtpkit.errors import ParseError
+from smtpkit.wire.status import EnhancedStatus, leading_status
+from smtpkit.wire.value import Value
+
+__all__ = ["Reply", "ReplyAssembler", "parse_reply"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_LINE = 512  # octets of a line that is sent, with code and CRLF (RFC 5321 section 4.5.3.1.5)
+_REPLY_OCTETS = 64 * 1024  # octets of a reply that is received, its lines and their CRLFs together
+_REPLY_LINES = 512
+_CODES = {b"%d" % code: code for code in range(200, 600)}
+_SEPARATORS = frozenset({b" ", b"-", b""})
+
+
+class Reply(Value):
+    """A reply of one line or of many.
+
+    Args:
+        code: 200 to 599.
+        text: one line, or a sequence of lines; none is one empty line.  What is neither TAB nor %d32-126 is
+            sent as "?"; a line too long for the wire is sent as several.
+        enhanced: the enhanced status code, which is sent on every line.  Its class is the first digit of the
+            code, so that a 3yz reply has none (RFC 2034 section 4).
+
+    Attributes:
+        code, enhanced: as above, `enhanced` as an EnhancedStatus or None.
+        lines: the text as a tuple of lines, without the enhanced status code.
+
+    Raises:
+        ParseError: a code out of range, CR, LF or NUL in the text, an enhanced status code of another class.
+    """
+
+    __slots__ = ("code", "lines", "enhanced", "_octets")  # noqa: RUF023 (order of the constructor)
+
+    def __init__(
+        self, code: int, text: "str | Sequence[str]" = (), enhanced: EnhancedStatus | str | None = None
+    ) -> None:
+        if not 200 <= code <= 599:
+            raise ParseError("not a reply code", str(code), expected="200 to 599")
+        lines = (text,) if isinstance(text, str) else tuple(text) or ("",)
+        for line in lines:
+            if "\r" in line or "\n" in line or "\0" in line:
+                raise ParseError("CR, LF or NUL in the text of a reply", line)
+        if isinstance(enhanced, str):
+            enhanced = EnhancedStatus.parse(enhanced)
+        if enhanced is not None and enhanced.status_class != code // 100:
+            raise ParseError(f"an enhanced status code of another class than the reply code {code}", str(enhanced))
+        self.code = code
+        self.lines = lines
+        self.enhanced = enhanced
+        self._octets: bytes | None = None
+
+    @property
+    def text(self) -> str:
+        """The lines, joined by LF."""
+        return "\n".join(self.lines)
+
+    @property
+    def is_positive(self) -> bool:
+        """2yz: done."""
+        return self.code < 300
+
+    @property
+    def is_intermediate(self) -> bool:
+        """3yz: so far so good, more is wanted."""
+        return 300 <= self.code < 400
+
+    @property
+    def is_transient(self) -> bool:
+        """4yz: refused for now; the same may be accepted later."""
+        return 400 <= self.code < 500
+
+    @property
+    def is_permanent(self) -> bool:
+        """5yz: refused for good."""
+        return self.code >= 500
+
+    def __bytes__(self) -> bytes:
+        octets = self._octets
+        if octets is None:
+            octets = self._octets = _emit(self)
+        return octets
+
+    def __str__(self) -> str:
+        words = [str(self.code)]
+        if self.enhanced is not None:
+            words.append(str(self.enhanced))
+        return " ".join(words + [line for line in self.lines if line])
+
+    def __repr__(self) -> str:
+        text = self.lines[0] if len(self.lines) == 1 else self.lines
+        status = "" if self.enhanced is None else f", {str(self.enhanced)!r}"
+        return f"Reply({self.code}, {text!r}{status})"
+
+
+class ReplyAssembler:
+    """Puts the replies of one connection together, line by line.
+
+    It takes any three digits that begin with 2 to 5: only the first digit decides what a client does
+    (RFC 5321 section 4.2.1).  After an error the connection can only be closed.
+
+    Args:
+        strict: take only the codes of the grammar, whose second digit is 0 to 5.
+    """
+
+    __slots__ = ("_code", "_lines", "_octets", "_status", "_strict")
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._code = 0
+        self._lines: list[str] = []  # of the reply under way; empty between replies
+        self._octets = 0
+        self._status: EnhancedStatus | None = None
+
+    @property
+    def incomplete(self) -> bool:
+        """True in the middle of a reply."""
+        return bool(self._lines)
+
+    def add(self, line: bytes, *, enhanced: bool = True) -> Reply | None:
+        """Take the next line.
+
+        An enhanced status code is one only if its class is that of the reply and SP or the end of the line
+        follows; it is taken off the first line, and off the others where they repeat it.  Text is UTF-8;
+        octets that are not become surrogates (as `surrogateescape` makes them), so that none is lost.
+
+        Args:
+            line: without its CRLF.
+            enhanced: whether there may be an enhanced status code; False in a greeting and in replies to
+                HELO, EHLO and LHLO (RFC 2034 section 4).  The first line of a reply decides.
+
+        Returns:
+            The reply that the line ends, or None if more lines follow.
+
+        Raises:
+            ParseError: the line is no part of a reply, its code differs from that of the lines before it, or
+                the reply has more than 512 lines or 64 KiB.
+        """
+        code = _CODES.get(line[:3])
+        separator = line[3:4]
+        if code is None or separator not in _SEPARATORS or (self._strict and line[1] > 0x35):
+            raise ParseError("not a reply line", line, expected='code [("-" / SP) text]')
+        try:
+            text = line[4:].decode()
+        except UnicodeDecodeError:
+            text = line[4:].decode("utf-8", "surrogateescape")
+        if not text.isprintable() and ("\r" in text or "\n" in text or "\0" in text):
+            raise ParseError("a bare CR, a bare LF or NUL in a reply", line)
+        if self._lines or separator == b"-" or len(line) > _LINE:
+            return self._gather(line, code, text, enhanced)
+        status = leading_status(text) if enhanced else None
+        if status is not None:
+            if status.status_class == code // 100:
+                text = text[len(status._text) + 1 :]
+            else:
+                status = None
+        return _made(code, (text,), status)
+
+    def _gather(self, line: bytes, code: int, text: str, enhanced: bool) -> Reply | None:
+        lines = self._lines
+        if not lines:
+            self._code = code
+            self._octets = 0
+            status = leading_status(text) if enhanced else None
+            self._status = status if status is not None and status.status_class == code // 100 else None
+        elif code != self._code:
+            # Taking the better one would lose mail, the worse one duplicate it.
+            raise ParseError(f"another code than {self._code} in the same reply", line)
+        self._octets += len(line) + 2
+        if len(lines) >= _REPLY_LINES or self._octets > _REPLY_OCTETS:
+            raise ParseError("a reply without end", line, expected="at most 512 lines and 64 KiB")
+        status = self._status
+        if status is not None and leading_status(text) == status:
+            text = text[len(str(status)) + 1 :]
+        lines.append(text)
+        if line[3:4] == b"-":
+            return None
+        self._lines = []
+        return _made(code, tuple(lines), status)
+
+
+def parse_reply(octets: bytes) -> Reply:
+    """One whole reply, of one line or of many, each with its CRLF.
+
+    It knows no context, and so takes an enhanced status code wherever the code and its class allow one.
+
+    Raises:
+        ParseError: it is not one whole reply, or more (RFC 5321 section 4.2); text of any octets but CR, LF
+            and NUL is accepted.
+    """
+    if octets[-2:] != b"\r\n":
+        raise ParseError("a reply without CRLF at its end", octets)
+    assembler = ReplyAssembler(strict=True)
+    lines = octets[:-2].split(b"\r\n", _REPLY_LINES)
+    for index, line in enumerate(lines, 1):
+        reply = assembler.add(line)
+        if reply is not None:
+            if index != len(lines):
+                raise ParseError("octets behind the end of a reply", octets)
+            return reply
+    raise ParseError("a reply without its last line", octets)
+
+
+def _made(code: int, lines: tuple[str, ...], status: EnhancedStatus | None) -> Reply:
+    # What was parsed is valid: the constructor would only look again.
+    reply = Reply.__new__(Reply)
+    reply.code = code
+    reply.lines = lines
+    reply.enhanced = status
+    reply._octets = None
+    return reply
+
+
+def _emit(reply: Reply) -> bytes:
+    status = "" if reply.enhanced is None else str(reply.enhanced)
+    room = _LINE - 6 - (len(status) + 1 if status else 0)
+    lines = [piece for line in reply.lines for piece in _pieces(line, room)]
+    if status:
+        lines = [f"{status} {line}" if line else status for line in lines]
+    last = lines.pop()
+    text = "".join([f"{reply.code}-{line}\r\n" for line in lines])
+    return f"{text}{reply.code} {last}\r\n".encode("ascii")
+
+
+def _pieces(line: str, room: int) -> "Iterator[str]":
+    if not (line.isascii() and line.isprintable()):
+        line = "".join([char if char == "\t" or " " <= char <= "~" else "?" for char in line])
+    start = 0
+    while len(line) - start > room:
+        space = line.rfind(" ", start + 1, start + room + 1)
+        end = space if space > 0 else start + room
+        yield line[start:end]
+        start = end + (space > 0)
+    yield line[start:]
