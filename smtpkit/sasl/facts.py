@@ -2,6 +2,7 @@
 
 __all__ = ["ClientFacts", "ServerFacts"]
 
+from smtpkit.errors import ParseError
 from smtpkit.wire.value import Value
 
 
@@ -10,7 +11,7 @@ class ClientFacts(Value):
 
     Args:
         username: whose password or token it is (the authentication identity).
-        password: a str, or octets that are sent as they are.
+        password: a str, or octets that are sent as they are; kept as octets.
         token: an OAuth 2.0 access token.
         authzid: the identity to act as; "" for the user's own.
         host, port: where the client connected to, as OAUTHBEARER may tell.
@@ -19,6 +20,9 @@ class ClientFacts(Value):
             was offered.
         min_iterations, max_iterations: SCRAM refuses a server that announces less or more.
         nonce: fixes the client's nonce, for tests; None makes a random one.
+
+    Raises:
+        ParseError: the password cannot be written as octets.
     """
 
     __slots__ = (  # noqa: RUF023 (the constructor's order)
@@ -49,7 +53,7 @@ class ClientFacts(Value):
         nonce: str | None = None,
     ) -> None:
         self.username = username
-        self.password = password.encode(errors="surrogateescape") if isinstance(password, str) else password
+        self.password = _octets(password) if isinstance(password, str) else password
         self.token = token
         self.authzid = authzid
         self.host = host
@@ -105,3 +109,10 @@ class ServerFacts(Value):
 
     def __repr__(self) -> str:
         return f"ServerFacts({self.hostname!r}, certificate_identity={self.certificate_identity!r})"
+
+
+def _octets(password: str) -> bytes:
+    try:
+        return password.encode(errors="surrogateescape")  # octets of the command line that are no UTF-8 come so
+    except UnicodeEncodeError:
+        raise ParseError("a password cannot be written as UTF-8") from None

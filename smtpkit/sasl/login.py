@@ -4,7 +4,7 @@ __all__ = ["Login"]
 
 from smtpkit.errors import ParseError
 from smtpkit.sasl.mechanism import Mechanism
-from smtpkit.sasl.plain import read_text, write_text
+from smtpkit.sasl.messages import read_text, write_text
 from smtpkit.sasl.questions import Challenge, VerifyPassword
 
 TYPE_CHECKING = False

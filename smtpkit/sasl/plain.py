@@ -1,9 +1,10 @@
 """PLAIN: the password itself, in one message (RFC 4616)."""
 
-__all__ = ["Plain", "malformed", "read_text", "write_text"]
+__all__ = ["Plain"]
 
 from smtpkit.errors import ParseError
 from smtpkit.sasl.mechanism import Mechanism
+from smtpkit.sasl.messages import malformed, read_text, write_text
 from smtpkit.sasl.questions import Challenge, VerifyPassword
 
 TYPE_CHECKING = False
@@ -36,38 +37,3 @@ class Plain(Mechanism):
         if (yield VerifyPassword(authzid, username, password)) is True:
             return authzid or username
         return None
-
-
-def malformed(what: str) -> ParseError:
-    """The error for a SASL message that is not one; the message is not shown, since it may hold a secret."""
-    return ParseError(what, code=501, enhanced="5.5.2")
-
-
-def read_text(octets: bytes) -> str:
-    """UTF-8 without NUL, from the peer.
-
-    Raises:
-        ParseError: it is not that.
-    """
-    try:
-        text = octets.decode()
-    except UnicodeDecodeError:
-        raise malformed("a SASL message must be UTF-8") from None
-    if "\0" in text:
-        raise malformed("NUL in a SASL message")
-    return text
-
-
-def write_text(text: str) -> bytes:
-    """UTF-8 without NUL, from the caller.
-
-    Raises:
-        ParseError: it cannot be that.
-    """
-    try:
-        octets = text.encode()
-    except UnicodeEncodeError:
-        raise ParseError("a user name cannot be written as UTF-8") from None
-    if b"\0" in octets:
-        raise ParseError("a user name may not hold NUL")
-    return octets
