@@ -116,8 +116,10 @@ class ClientLogin:
             raise ParseError(f"success without the server's proof of {self.name}")
 
     def _last(self, last: StopIteration) -> bytes:
+        response: bytes | None = last.value
+        if response is None:  # the steps ended with an error before
+            raise ParseError(f"{self.name} has failed, and cannot go on")
         self.done = True
-        response: bytes = last.value
         return response
 
     def __repr__(self) -> str:
