@@ -10,6 +10,7 @@ import re
 
 from smtpkit.errors import ParseError
 from smtpkit.wire.literals import is_address_literal
+from smtpkit.wire.strings import QUOTED_STRING, quote, unquote
 from smtpkit.wire.value import Value
 
 __all__ = ["ASCII_DOMAIN", "ASCII_MAILBOX", "Mailbox", "domain_or_literal", "is_domain", "read_path"]
@@ -29,9 +30,8 @@ ASCII_MAILBOX = rf"(?![^@]{{65}})(?![^>]{{255}})({_ATEXT}++(?:\.{_ATEXT}++)*+)@(
 # The complete grammar.  Its classes say what is excluded, so that they hold all that is beyond ASCII.
 _ATOM = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]++'
 _DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*+"
-_QUOTED_STRING = r'"(?:[^\x00-\x1f"\\\x7f]|\\[\x20-\x7e])*+"'
 _DOMAIN = r'\[[^\x00-\x20\[\\\]\x7f]*+\]|[^\x00-\x20"(),:;<>@\[\\\]\x7f]++'
-_MAILBOX = rf"({_DOT_STRING}|{_QUOTED_STRING})@({_DOMAIN})"
+_MAILBOX = rf"({_DOT_STRING}|{QUOTED_STRING})@({_DOMAIN})"
 _SOURCE_ROUTE = rf"@(?:{_DOMAIN})(?:,@(?:{_DOMAIN}))*+:"
 
 _match_ascii_mailbox = re.compile(ASCII_MAILBOX).fullmatch
@@ -53,8 +53,7 @@ class Mailbox(Value):
         ParseError: a part is not in the grammar, or too long.
     """
 
-    __slots__ = ("domain", "local_part")
-    __match_args__ = ("local_part", "domain")
+    __slots__ = ("local_part", "domain")  # noqa: RUF023 (order of the constructor)
     local_part: str
     domain: str
 
@@ -87,7 +86,7 @@ class Mailbox(Value):
         """Give the mailbox with the least quoting, as RFC 5321 section 4.1.2 asks."""
         local_part = self.local_part
         if _match_dot_string(local_part) is None:
-            local_part = _quote(local_part)
+            local_part = quote(local_part)
         return f"{local_part}@{self.domain}" if self.domain else local_part
 
     def __eq__(self, other: object) -> bool:
@@ -195,7 +194,7 @@ def _read_mailbox(text: str, start: int) -> tuple[Mailbox, int]:
     match = re.compile(_MAILBOX).match(text, start)
     if match is not None:
         local_part, domain = match.groups()
-        return Mailbox(_unquote(local_part) if local_part[0] == '"' else local_part, domain), match.end()
+        return Mailbox(unquote(local_part), domain), match.end()
     if text[start : start + 10].lower() == "postmaster":
         return Mailbox(text[start : start + 10], ""), start + 10
     raise ParseError("bad mailbox", text, offset=start, expected="local-part@domain", enhanced="5.1.3")
@@ -209,15 +208,6 @@ def _skip_source_route(text: str, start: int) -> int:
         if not (is_domain(domain) or is_address_literal(domain)):
             raise ParseError("bad domain in the source route", text, offset=start, enhanced="5.1.3")
     return match.end()
-
-
-def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _unquote(quoted: str) -> str:
-    return re.sub(r"\\(.)", r"\1", quoted[1:-1])
 
 
 def _is_u_label(label: str) -> bool:

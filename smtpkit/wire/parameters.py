@@ -1,0 +1,236 @@
+"""The ESMTP parameters of MAIL and RCPT: one table from keyword to codec (RFC 5321 section 4.1.2).
+
+Values given by a caller are checked by writing and reading them back: what the parser takes is what may be sent.
+"""
+
+import re
+
+from smtpkit.errors import ParseError
+from smtpkit.wire.addresses import Mailbox
+from smtpkit.wire.date_times import is_date_time
+from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
+from smtpkit.wire.value import Value
+from smtpkit.wire.xtext import xtext_decode, xtext_encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+__all__ = ["PARAMETERS", "ParameterCodec", "check_parameters", "emit_parameters", "parse_parameters"]
+
+_MAX_PARAMETERS = 32
+
+
+class ParameterCodec(Value):
+    """How the value of one parameter is read and written.
+
+    Attributes:
+        keyword: in upper case.
+        verb: the command that carries it, "MAIL" or "RCPT".
+        parse: from what stands behind "=" ("" if there is none) to the value; raises ParseError.
+        emit: the inverse; "" if the keyword stands alone.
+    """
+
+    __slots__ = ("keyword", "verb", "parse", "emit")  # noqa: RUF023 (order of the constructor)
+
+    def __init__(
+        self, keyword: str, verb: str, parse: "Callable[[str], Any]", emit: "Callable[[Any], str]" = str
+    ) -> None:
+        self.keyword = keyword
+        self.verb = verb
+        self.parse = parse
+        self.emit = emit
+
+
+def parse_parameters(verb: str, text: str) -> "dict[str, Any]":
+    """Read esmtp-param *(SP esmtp-param).
+
+    Args:
+        verb: "MAIL" or "RCPT".
+        text: what follows the path and its space.
+
+    Returns:
+        Upper-case keyword to value, in the order of the wire; for an unknown keyword its text, None where it has none.
+
+    Raises:
+        ParseError: 501; 555 for a known parameter of the other command.
+    """
+    values: dict[str, Any] = {}
+    for parameter in text.split(" "):
+        keyword, equals, value = parameter.partition("=")
+        codec = PARAMETERS.get(keyword)
+        if codec is None:
+            keyword = keyword.upper()
+            codec = PARAMETERS.get(keyword)
+        if keyword in values:
+            raise ParseError("parameter given twice", parameter)
+        if equals and not value:
+            raise ParseError("no value after =", parameter)
+        if codec is None:
+            values[keyword] = _unknown(parameter, keyword, value if equals else None)
+        elif codec.verb == verb:
+            values[keyword] = codec.parse(value)
+        else:
+            raise ParseError(f"{keyword} is no parameter of {verb}", parameter, code=555)
+    if len(values) > 1:
+        _check_together(values)
+    return values
+
+
+def emit_parameters(parameters: "Mapping[str, Any]") -> str:
+    """Write parameters with upper-case keywords, a space between them."""
+    written = []
+    for keyword, value in parameters.items():
+        codec = PARAMETERS.get(keyword)
+        text = codec.emit(value) if codec is not None else value
+        # An unknown parameter whose value is "" gets its "=", and so is refused.
+        written.append(f"{keyword}={text}" if text or (codec is None and text is not None) else keyword)
+    return " ".join(written)
+
+
+def check_parameters(verb: str, parameters: "Mapping[str, Any]") -> "dict[str, Any]":
+    """Give the parameters as they would come back from the wire: keywords in upper case, values in one spelling.
+
+    Args:
+        verb: "MAIL" or "RCPT".
+        parameters: keyword to value.
+
+    Raises:
+        ParseError: a keyword or value is none that may be sent.
+    """
+    if not parameters:
+        return {}
+    keywords = [keyword.upper() for keyword in parameters]
+    try:
+        text = emit_parameters(dict(zip(keywords, parameters.values(), strict=True)))
+    except (TypeError, AttributeError) as error:
+        raise ParseError("parameter value of a wrong type", repr(dict(parameters))) from error
+    values = parse_parameters(verb, text)
+    if list(values) != keywords:
+        raise ParseError("parameter given twice, or hidden in a value", text)
+    return values
+
+
+def _unknown(parameter: str, keyword: str, value: str | None) -> str | None:
+    if re.fullmatch(r"[A-Z0-9][A-Z0-9-]*+", keyword) is None:
+        raise ParseError("bad parameter", parameter, expected="keyword, then perhaps =value")
+    if value is not None and re.fullmatch(r"[^\x00- =\x7f\ud800-\udfff]++", value) is None:
+        raise ParseError("bad parameter value", parameter)
+    return value
+
+
+def _check_together(values: "Mapping[str, Any]") -> None:
+    if len(values) > _MAX_PARAMETERS:
+        raise ParseError(f"more than {_MAX_PARAMETERS} parameters")
+    if "HOLDFOR" in values and "HOLDUNTIL" in values:
+        raise ParseError("HOLDFOR and HOLDUNTIL exclude each other")  # RFC 4865 section 5
+
+
+def _parse_flag(text: str) -> bool:
+    if text:
+        raise ParseError("a value where none may be", text)
+    return True
+
+
+def _emit_flag(value: bool) -> str:
+    return "" if value is True else str(value)
+
+
+def _parse_size(text: str) -> int:
+    if text.isdecimal() and text.isascii() and len(text) <= 20:
+        return int(text)
+    raise ParseError("bad SIZE", text, expected="1 to 20 digits")
+
+
+def _one_of(*words: str) -> "Callable[[str], str]":
+    table = {word: word for word in words}
+
+    def parse(text: str) -> str:
+        word = table.get(text) or table.get(text.upper())
+        if word is None:
+            raise ParseError("bad value", text, expected=" or ".join(words))
+        return word
+
+    return parse
+
+
+def _parse_envid(text: str) -> str:
+    envid = xtext_decode(text)
+    if not (envid.isprintable() and envid.isascii() and 0 < len(text) <= 100):
+        raise ParseError("bad ENVID", text, expected="1 to 100 characters of xtext")
+    return envid
+
+
+def _parse_notify(text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(text.upper().split(",")))
+    if words == ("NEVER",) or {"SUCCESS", "FAILURE", "DELAY"}.issuperset(words):
+        return words
+    raise ParseError("bad NOTIFY", text, expected="NEVER, or a list of SUCCESS, FAILURE and DELAY")
+
+
+def _parse_auth(text: str) -> Mailbox | None:
+    address = xtext_decode(text)
+    try:
+        return None if address == "<>" else Mailbox.parse(address)
+    except ParseError as error:
+        raise ParseError("bad AUTH", text, expected="a mailbox as xtext, or <>") from error
+
+
+def _emit_auth(value: Mailbox | None) -> str:
+    return "<>" if value is None else xtext_encode(str(value))
+
+
+def _parse_hold_for(text: str) -> int:
+    if re.fullmatch(r"[1-9][0-9]{0,8}", text) is None:
+        raise ParseError("bad HOLDFOR", text, expected="seconds, 1 to 999999999")
+    return int(text)
+
+
+def _parse_hold_until(text: str) -> str:
+    if not is_date_time(text):
+        raise ParseError("bad HOLDUNTIL", text, expected="a date-time of RFC 3339")
+    return text
+
+
+def _parse_mt_priority(text: str) -> int:
+    if re.fullmatch(r"0|-?[1-9]", text) is None:
+        raise ParseError("bad MT-PRIORITY", text, expected="-9 to 9", enhanced="5.5.2")  # RFC 6710 section 4.1
+    return int(text)
+
+
+def _parse_solicit(text: str) -> tuple[str, ...]:
+    if len(text) > 1000 or re.fullmatch(r"[A-Za-z][A-Za-z0-9._:-]*+(?:,[A-Za-z][A-Za-z0-9._:-]*+)*+", text) is None:
+        raise ParseError("bad SOLICIT", text, expected="words between commas")
+    return tuple(text.split(","))
+
+
+def _parse_transid(text: str) -> str:
+    if re.fullmatch(r"<[!-;?-~]++>", text) is None:
+        raise ParseError("bad TRANSID", text, expected="text in angle brackets")
+    return text[1:-1]
+
+
+PARAMETERS = {
+    codec.keyword: codec
+    for codec in (
+        ParameterCodec("SIZE", "MAIL", _parse_size),
+        ParameterCodec("BODY", "MAIL", _one_of("7BIT", "8BITMIME", "BINARYMIME")),
+        ParameterCodec("SMTPUTF8", "MAIL", _parse_flag, _emit_flag),
+        ParameterCodec("RET", "MAIL", _one_of("FULL", "HDRS")),
+        ParameterCodec("ENVID", "MAIL", _parse_envid, xtext_encode),
+        ParameterCodec("NOTIFY", "RCPT", _parse_notify, ",".join),
+        ParameterCodec("ORCPT", "RCPT", OriginalRecipient.parse),
+        ParameterCodec("AUTH", "MAIL", _parse_auth, _emit_auth),
+        ParameterCodec("BY", "MAIL", DeliverBy.parse),
+        ParameterCodec("HOLDFOR", "MAIL", _parse_hold_for),
+        ParameterCodec("HOLDUNTIL", "MAIL", _parse_hold_until),
+        ParameterCodec("MT-PRIORITY", "MAIL", _parse_mt_priority),
+        ParameterCodec("REQUIRETLS", "MAIL", _parse_flag, _emit_flag),
+        ParameterCodec("RRVS", "RCPT", ValidSince.parse),
+        ParameterCodec("MTRK", "MAIL", MessageTracking.parse),
+        ParameterCodec("SOLICIT", "MAIL", _parse_solicit, ",".join),
+        ParameterCodec("TRANSID", "MAIL", _parse_transid, "<{}>".format),
+        ParameterCodec("CONPERM", "MAIL", _parse_flag, _emit_flag),
+    )
+}
