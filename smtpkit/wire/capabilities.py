@@ -70,7 +70,7 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
     @property
     def auth(self) -> tuple[str, ...]:
         """The SASL mechanisms on offer, in upper case, each once (RFC 4954 section 3)."""
-        return tuple(dict.fromkeys([name.upper() for name in self._keywords.get("AUTH", ()) if name]))
+        return tuple(dict.fromkeys([name.upper() for name in self._keywords.get("AUTH", ())]))
 
     @property
     def limits(self) -> dict[str, int]:
@@ -135,8 +135,7 @@ def ehlo_reply(domain: str, greeting: str, keywords: "Iterable[tuple[str, Sequen
 
 
 def _union(known: "Sequence[str]", more: "Sequence[str]") -> tuple[str, ...]:
-    names = {name.upper(): name for name in reversed((*known, *more))}
-    return tuple(reversed(names.values()))
+    return tuple(dict.fromkeys([name for name in (*known, *more) if name]))
 
 
 def _is_keyword(word: str) -> bool:
