@@ -179,6 +179,7 @@ class _StageError(SMTPError):
         super().__init__(f"{message} ({stage})" if stage else message)
         self.stage = stage
         self.replies = tuple(replies)
+        self.flushed = True
         self.may_retry = True
 
 
@@ -188,6 +189,7 @@ class ConnectionLost(_StageError, ConnectionError):
     Attributes:
         stage: what was being waited for: greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, body, end of data.
         replies: those of the group under way that had come.
+        flushed: False if it is known that not all of what was to be sent had left this side.
     """
 
 

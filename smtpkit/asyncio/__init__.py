@@ -1,0 +1,9 @@
+"""SMTP and LMTP for asyncio: client and server."""
+
+from smtpkit.asyncio.client import Client, connect, send_message
+from smtpkit.asyncio.server import Server, serve
+from smtpkit.asyncio.session import Session
+from smtpkit.endpoints import Listener
+from smtpkit.protocol.message import Message
+
+__all__ = ["Client", "Listener", "Message", "Server", "Session", "connect", "send_message", "serve"]

@@ -1,0 +1,123 @@
+"""The hooks of a session under asyncio, and the sessions made for plain handlers and for stores."""
+
+import asyncio
+import inspect
+
+from smtpkit.protocol.session import SessionFacts
+
+__all__ = ["Session", "session_factory"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import Any
+
+    from smtpkit.protocol.message import Message
+    from smtpkit.wire.commands import Command, Mail, Rcpt
+    from smtpkit.wire.replies import Reply
+
+
+class Session(SessionFacts):
+    """What a server does with one connection: override the hooks that you need; no other is called.
+
+    Each hook returns None for the standard answer, or a Reply, or raises ReplyError.  Any other exception is
+    answered 451 4.3.0 with a fixed text and logged.  on_login alone returns True, or the secret that was asked
+    for; None and False refuse.
+    """
+
+    async def on_connect(self) -> "Reply | None":
+        """A client has connected; the answer is the greeting."""
+
+    async def on_hello(self, command: "Command") -> "Reply | None":
+        """EHLO, HELO or LHLO."""
+
+    async def on_login(self, question: "Any") -> "Any":
+        """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
+        auth = self._core.config.auth
+        answer = auth.answer(question) if auth is not None else None
+        return await answer if inspect.isawaitable(answer) else answer
+
+    async def on_mail(self, command: "Mail") -> "Reply | None":
+        """MAIL: the reverse-path and its parameters."""
+
+    async def on_rcpt(self, command: "Rcpt") -> "Reply | None":
+        """RCPT: a forward-path and its parameters."""
+
+    async def on_body(self, stream: "AsyncIterator[bytes]") -> "Any":
+        """The content, piece by piece; where this is overridden nothing is collected."""
+
+    async def on_message(self, message: "Message") -> "Any":
+        """The whole message; in LMTP it may return a Reply for each recipient."""
+
+    async def on_command(self, command: "Command") -> "Reply | None":
+        """VRFY, EXPN, ETRN, XCLIENT, XFORWARD; None is 252 to VRFY and 502 to the others."""
+
+    async def on_reset(self) -> None:
+        """An open transaction has ended without a verdict."""
+
+    async def on_close(self) -> None:
+        """The connection has ended."""
+
+
+def session_factory(handler: "Any", *, in_thread: bool = False) -> "Callable[[], Session]":
+    """What makes a session for each connection.
+
+    Args:
+        handler: a coroutine function that takes a Message, a store, or a Session class or factory.
+        in_thread: whether a plain function may be taken, to be run in a worker thread.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(handler, type) and issubclass(handler, Session):
+        return handler
+    if hasattr(handler, "begin"):
+        return lambda: _StoreSession(handler)
+    if not callable(handler):
+        raise TypeError(f"a handler is a coroutine function, a store or a Session class, not {handler!r}")
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
+        return lambda: _HandlerSession(handler)
+    if in_thread:
+        return lambda: _ThreadSession(handler)
+    if _takes_nothing(handler):
+        return handler
+    raise TypeError("a plain function would block the event loop: make it async, or say in_thread=True")
+
+
+def _takes_nothing(factory: "Any") -> bool:
+    try:
+        inspect.signature(factory).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class _HandlerSession(Session):
+    def __init__(self, handler: "Any") -> None:
+        self._handler = handler
+
+    async def on_message(self, message: "Message") -> "Any":
+        return await self._handler(message)
+
+
+class _ThreadSession(Session):
+    def __init__(self, handler: "Any") -> None:
+        self._handler = handler
+
+    async def on_message(self, message: "Message") -> "Any":
+        return await asyncio.to_thread(self._handler, message)
+
+
+class _StoreSession(Session):
+    def __init__(self, store: "Any") -> None:
+        self._store = store
+
+    async def on_body(self, stream: "AsyncIterator[bytes]") -> "Any":
+        delivery = await asyncio.to_thread(self._store.begin, self.envelope, self)
+        try:
+            async for chunk in stream:
+                await asyncio.to_thread(delivery.write, chunk)
+        except BaseException:
+            await asyncio.to_thread(delivery.abort)
+            raise
+        return await asyncio.to_thread(delivery.commit)

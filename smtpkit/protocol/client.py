@@ -1,0 +1,350 @@
+"""The client's side of a connection: commands and content in, octets out; octets in, replies out."""
+
+from collections import deque
+
+from smtpkit.wire.dots import DotStuffer
+from smtpkit.wire.lines import LINE_TOO_LONG, LineBuffer
+
+from smtpkit.errors import LocalProtocolError, ParseError, RemoteProtocolError
+from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
+from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
+from smtpkit.wire import commands as c
+from smtpkit.wire.capabilities import Capabilities
+from smtpkit.wire.replies import ReplyAssembler
+
+__all__ = ["ClientConnection"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from smtpkit.protocol.config import ClientConfig
+    from smtpkit.protocol.events import Signal
+    from smtpkit.protocol.tls_facts import TLSFacts
+    from smtpkit.protocol.transcript import Transcript
+    from smtpkit.wire.replies import Reply
+
+    Event = Reply | ConnectionClosed | Signal
+
+_CLOSED = ConnectionClosed()
+_REPLY_LIMIT = 64 * 1024  # octets of one reply, its lines together
+GREETING: "Final" = "greeting"
+_WITHOUT_STATUS = frozenset({GREETING, "EHLO", "HELO", "LHLO"})  # no enhanced status code (RFC 2034 section 4)
+
+
+class ClientConnection:
+    """SMTP or LMTP as a client, without I/O.
+
+    `send()` takes commands and content, `data_to_send()` gives the octets; feed it with `receive_data()`,
+    and `next_event()` gives the replies in order.  The exchanges of `smtpkit.protocol` decide what to send
+    next; this class sees to it that it is in order, and knows which reply answers what.
+
+    Attributes:
+        state: a State, as far as the replies that came tell.
+        transport: what the owner does with its transport (READ, START_TLS or CLOSE).
+        capabilities: of the last EHLO; empty before it, after HELO and after STARTTLS.
+        tls: facts of the TLS session, or None.
+        lmtp: whether this is LMTP.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_ahead",
+        "_assembler",
+        "_chunk_left",
+        "_eof",
+        "_lines",
+        "_out",
+        "_owed",
+        "_stuffer",
+        "_table",
+        "capabilities",
+        "closing",
+        "config",
+        "lmtp",
+        "state",
+        "tls",
+        "transcript",
+        "transport",
+    )
+
+    def __init__(self, config: "ClientConfig", *, transcript: "Transcript | None" = None) -> None:
+        self.config = config
+        self.lmtp = config.lmtp
+        self.transcript = transcript
+        self.state = State.GREETING
+        self.transport = Transport.READ
+        self.capabilities = Capabilities()
+        self.tls: TLSFacts | None = None
+        self.closing: Reply | None = None  # the 421 that announced the end, or None
+        self._table = LMTP if config.lmtp else SMTP
+        self._ahead = State.CONNECTED  # the state if all that is owed turns out well
+        self._owed: deque[c.Command | str] = deque([GREETING])
+        self._accepted = 0  # recipients of this transaction
+        self._assembler = ReplyAssembler()
+        self._chunk_left = 0
+        self._eof = False
+        self._lines = LineBuffer()
+        self._out: list[bytes] = []
+        self._stuffer: DotStuffer | None = None
+
+    def __repr__(self) -> str:
+        return f"<ClientConnection: {self.state.value}, {len(self._owed)} replies owed>"
+
+    # Sending
+
+    def send(self, item: "c.Command | BodyChunk | AuthResponse") -> None:
+        """Queue a command, a piece of content, or an answer to a challenge.
+
+        Commands may be sent before the replies to earlier ones have come (RFC 2920); content only after
+        354, or behind its BDAT.  Dots are stuffed here; newlines are not touched.
+
+        Raises:
+            LocalProtocolError: it is out of order; `.expected` says what is not.
+        """
+        if type(item) is BodyChunk:
+            self._send_content(item)
+        elif type(item) is AuthResponse:
+            self._send_response(item)
+        else:
+            self._send_command(item)
+
+    def _send_command(self, command: c.Command) -> None:
+        verb = command.verb
+        following = self._table[self._ahead].get("BDAT LAST" if type(command) is c.Bdat and command.last else verb)
+        if following is None and type(command) is not c.UnknownCommand:
+            raise self._out_of_order(verb)
+        if self._chunk_left or self.transport is not Transport.READ:
+            raise self._out_of_order(verb)
+        octets = bytes(command)
+        self._out.append(octets)
+        self._owed.append(command)
+        if following is not None:
+            self._ahead = following
+        if type(command) is c.Bdat:
+            self._chunk_left = command.size
+        if self.transcript is not None:
+            self.transcript.command(octets)
+
+    def _send_content(self, chunk: BodyChunk) -> None:
+        if self._chunk_left or self._ahead is not State.DATA:
+            return self._send_counted(chunk)
+        if self.state is not State.DATA or self._owed:
+            raise self._out_of_order("content")
+        if self._stuffer is None:
+            self._stuffer = DotStuffer()
+        octets = self._stuffer.feed(chunk.data)
+        if chunk.last:
+            octets += self._stuffer.finish()
+            self._stuffer = None
+            self._owed.append(END_OF_DATA)
+            self._ahead = self._table[State.DATA][END_OF_DATA]
+        if octets:
+            self._out.append(octets)
+            if self.transcript is not None:
+                self.transcript.content(octets)
+        return None
+
+    def _send_counted(self, chunk: BodyChunk) -> None:
+        if len(chunk.data) > self._chunk_left:
+            raise self._out_of_order(f"{len(chunk.data)} octets of content")
+        self._chunk_left -= len(chunk.data)
+        self._out.append(chunk.data)
+        if self.transcript is not None:
+            self.transcript.content(chunk.data)
+
+    def _send_response(self, response: AuthResponse) -> None:
+        if self.state is not State.AUTH or self._owed:
+            raise self._out_of_order("an answer to a challenge")
+        self._out.append(response.line())
+        self._owed.append("AUTH")
+        if self.transcript is not None:
+            self.transcript.secret()
+
+    def data_to_send(self) -> bytes:
+        """All octets that are to be written now; they are given once."""
+        out = self._out
+        if not out:
+            return b""
+        octets = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return octets
+
+    # Receiving
+
+    def receive_data(self, octets: bytes) -> None:
+        """Store what came from the server; b"" says that nothing more will come.  Ignored after the end."""
+        if not octets:
+            self._eof = True
+        elif self.state is not State.CLOSED:
+            self._lines.feed(octets)
+
+    def next_event(self) -> "Event":
+        """The next reply.
+
+        Returns:
+            A Reply; NEED_DATA if the server must send more; ConnectionClosed once it will not.
+
+        Raises:
+            RemoteProtocolError: what came is no reply, or nobody asked for it.  The connection can then only
+                be closed.
+        """
+        if self.state is State.CLOSED:
+            return _CLOSED
+        while (line := self._lines.next_line(_REPLY_LIMIT)) is not None:
+            if line is LINE_TOO_LONG:
+                raise self._violation("a reply line without end", b"")
+            owed = self._owed[0] if self._owed else None
+            verb = owed if owed is None or isinstance(owed, str) else owed.verb
+            try:
+                reply = self._assembler.add(line, enhanced=verb not in _WITHOUT_STATUS)
+            except ParseError as error:
+                raise self._violation("what came is no reply", line) from error
+            if reply is not None:
+                if self.transcript is not None:
+                    self.transcript.reply(reply)
+                return self._matched(reply)
+        if self._lines.overlong:
+            raise self._violation("a reply line without end", b"")
+        if self._eof:
+            self._close()
+            return _CLOSED
+        return NEED_DATA
+
+    def _matched(self, reply: "Reply") -> "Reply":
+        if reply.code == 421:
+            self.closing = reply
+        if not self._owed:
+            return self._unasked(reply)
+        owed = self._owed[0]
+        # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
+        if self.lmtp and _ends_message(owed) and self._accepted > 1:
+            self._accepted -= 1
+            return reply
+        self._owed.popleft()
+        self._apply(owed, reply)
+        if not self._owed and not self._chunk_left:
+            self._ahead = self.state
+        if self.lmtp and self._owed and _ends_message(self._owed[0]) and not self._accepted:
+            self._owed.popleft()  # nobody to answer for
+            self._ahead = self.state
+        return reply
+
+    def _unasked(self, reply: "Reply") -> "Reply":
+        # In the middle of content a server may give up early; nothing can follow on this connection.
+        if self._ahead is State.DATA and reply.code >= 400:
+            self.closing = self.closing or reply
+            return reply
+        raise self._violation("a reply that nobody asked for", bytes(reply))
+
+    def _apply(self, owed: "c.Command | str", reply: "Reply") -> None:
+        verb = owed if isinstance(owed, str) else owed.verb
+        if verb == GREETING:
+            self.state = State.CONNECTED if reply.is_positive else State.REFUSED
+            return
+        if reply.is_intermediate != (verb == "DATA" and reply.code < 400) and verb != "AUTH":
+            raise self._violation(f"{reply.code} in answer to {verb}", bytes(reply), expected="another class of reply")
+        if verb == "AUTH":
+            self.state = State.AUTH if reply.is_intermediate else State.READY
+        elif reply.code < 400:
+            self._succeeded(owed, verb, reply)
+        elif _ends_message(owed):
+            self.state = self._ended()
+        elif verb == "BDAT" and self.state in (State.RCPT, State.BDAT):
+            self.state = State.BDAT_FAILED
+
+    def _succeeded(self, owed: "c.Command | str", verb: str, reply: "Reply") -> None:
+        if _ends_message(owed):
+            self.state = self._ended()
+            return
+        # A server that gives 354 where it should not must still be given content (RFC 2920 section 3.1).
+        following = State.DATA if verb == "DATA" else self._table[self.state].get(verb)
+        if following is not None:
+            self.state = following
+        if verb in ("EHLO", "LHLO"):
+            self.capabilities = Capabilities.parse(reply)
+        elif verb == "HELO":
+            self.capabilities = Capabilities()
+        elif verb == "RCPT":
+            self._accepted += 1
+        elif verb == "MAIL" or verb == "RSET":
+            self._accepted = 0
+        elif verb == "STARTTLS":
+            self._starttls()
+        elif verb == "QUIT":
+            self._close()
+
+    def _ended(self) -> State:
+        self._accepted = 0
+        return State.READY
+
+    def _starttls(self) -> None:
+        if len(self._lines):
+            # Octets behind the 220 were put there by somebody else (RFC 3207 section 4.2).
+            raise self._violation("octets in clear behind the reply to STARTTLS", self._lines.take(80))
+        self.transport = Transport.START_TLS
+
+    def tls_established(self, facts: "TLSFacts") -> None:
+        """TLS is up: what was learnt from the server before it is forgotten (RFC 3207 section 4.2)."""
+        self.tls = facts
+        self.capabilities = Capabilities()
+        self.transport = Transport.READ
+        if self.transcript is not None:
+            self.transcript.tls(facts.version)
+
+    # Facts
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing more will come of this connection."""
+        return self.state is State.CLOSED
+
+    @property
+    def idle(self) -> bool:
+        """Whether a new exchange may begin: nothing is owed and no transaction is open."""
+        return not self._owed and not self._chunk_left and self.state in (State.READY, State.CONNECTED)
+
+    @property
+    def owed(self) -> int:
+        """The number of commands and contents that have no reply yet."""
+        return len(self._owed)
+
+    @property
+    def unread(self) -> int:
+        """Octets received and not yet consumed."""
+        return len(self._lines)
+
+    @property
+    def waiting_for(self) -> str:
+        """What the next reply answers: "greeting", a verb, "end of data"; or "body" while content is sent."""
+        if not self._owed:
+            return "body" if self.state is State.DATA else "command"
+        owed = self._owed[0]
+        if isinstance(owed, str):
+            return owed
+        return END_OF_DATA if _ends_message(owed) else owed.verb
+
+    def _close(self) -> None:
+        self.state = State.CLOSED
+        self.transport = Transport.CLOSE
+
+    def _out_of_order(self, what: str) -> LocalProtocolError:
+        allowed = [verb for verb in self._table[self._ahead] if verb != END_OF_DATA]
+        if self._chunk_left:
+            allowed = [f"{self._chunk_left} octets of content"]
+        elif self._ahead is State.DATA:
+            allowed = ["the reply to DATA" if self._owed else "content"]
+        elif self.state is State.AUTH:
+            allowed = ["an answer to the challenge"]
+        expected = ", ".join(allowed) or "nothing"
+        return LocalProtocolError(f"{what} is out of order", state=self._ahead.value, expected=expected, received=what)
+
+    def _violation(self, what: str, octets: bytes, expected: str = "") -> RemoteProtocolError:
+        state, waiting = self.state.value, self.waiting_for
+        self._close()
+        expected = expected or (f"a reply to {waiting}" if self._owed else "nothing")
+        return RemoteProtocolError(what, state=state, expected=expected, received=octets)
+
+
+def _ends_message(owed: "c.Command | str") -> bool:
+    return owed == END_OF_DATA if isinstance(owed, str) else type(owed) is c.Bdat and owed.last

@@ -1,0 +1,107 @@
+"""What the drivers of both roles share: octets through TLS into a connection and back, one need at a time."""
+
+from smtpkit.errors import TLSError
+from smtpkit.protocol.needs import READ
+
+__all__ = ["Driver"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from smtpkit.protocol.client import ClientConnection
+    from smtpkit.protocol.needs import Call, Need
+    from smtpkit.protocol.server import ServerConnection
+    from smtpkit.tls import TLS
+
+    MakeTLS = Callable[[], TLS]
+    Needs = Generator[Need | Call, Any, Any]
+
+
+class Driver:
+    """Runs a connection for an adapter, which only moves octets, waits, and calls the user's code.
+
+    The adapter hands in what it reads with `receive()`, b"" at the end of the stream, and asks `next()`:
+
+    | need  | what the adapter does                                                             |
+    |-------|-----------------------------------------------------------------------------------|
+    | READ  | write what `take()` gives, wait until octets have come, then ask again            |
+    | WRITE | write what `take()` gives, take in what has come without waiting, then ask again  |
+    | Call  | call the user's code, and ask again with what it returned                         |
+    | CHUNK | ask again with the next piece of the user's body, None at its end                 |
+    | DONE  | the exchange, or the body, is over                                                |
+    | CLOSE | write what `take()` gives, and close                                              |
+
+    A wait may last `timeout` seconds from when `waits` changed; then `timed_out()`, and ask again.
+
+    Attributes:
+        waits: a number that changes whenever a wait begins.
+        failure: the TLSError that ended the connection, or None.
+    """
+
+    def __init__(self, core: "ClientConnection | ServerConnection", make_tls: "MakeTLS | None") -> None:
+        self.waits = 0
+        self.failure: TLSError | None = None
+        self._core = core
+        self._make_tls = make_tls
+        self._tls: TLS | None = None
+        self._clear = b""  # what must leave before the first octet of TLS
+
+    def receive(self, octets: bytes) -> None:
+        """Take what was read; b"" says that the stream has ended."""
+        tls = self._tls
+        if tls is None:
+            self._core.receive_data(octets)
+            return
+        try:
+            plain = tls.feed(octets)
+        except TLSError as error:
+            self._failed(error)
+            return
+        if plain:
+            self._core.receive_data(plain)
+        if not octets or tls.eof:
+            self._core.receive_data(b"")
+
+    def take(self) -> bytes:
+        """All octets that are to be written now; they are given once."""
+        octets = self._core.data_to_send()
+        tls = self._tls
+        if tls is None:
+            return octets
+        if octets:
+            try:
+                tls.write(octets)
+            except TLSError as error:
+                self._failed(error)
+        clear, self._clear = self._clear, b""
+        return clear + tls.data_to_send()
+
+    @property
+    def unread(self) -> int:
+        """Octets that wait to be consumed; the adapter reads no more while they are too many."""
+        return self._core.unread
+
+    def _failed(self, error: TLSError) -> None:
+        self.failure = self.failure or error
+        self._core.receive_data(b"")
+
+    def _handshake(self, clear: bytes = b"") -> "Needs":
+        # Make TLS, and go on when it is up or has failed.
+        assert self._make_tls is not None
+        self._clear = clear
+        tls = self._tls = self._make_tls()
+        self.waits += 1
+        while tls.facts is None and self.failure is None:
+            yield READ
+        if tls.facts is not None and self.failure is None:
+            self._core.tls_established(tls.facts)
+
+    def _end_tls(self) -> None:
+        # Say goodbye inside TLS too (RFC 8446 section 6.1); what is queued leaves first.
+        if self._tls is not None and self.failure is None:
+            octets = self._core.data_to_send()
+            if octets:
+                self._tls.write(octets)
+            self._tls.close()

@@ -1,0 +1,58 @@
+"""The envelope of a message: who sends it and who is to get it, as MAIL and RCPT say."""
+
+from smtpkit.wire.addresses import Mailbox
+from smtpkit.wire.value import Value
+
+__all__ = ["Envelope", "forward_path", "reverse_path"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    Parameters = Mapping[str, Any]
+
+
+class Envelope(Value):
+    """Reverse-path, forward-paths, and the ESMTP parameters of each (RFC 5321 section 2.3.1).
+
+    Args:
+        sender: a Mailbox, or str; None, "" and "<>" are the null reverse-path.
+        recipients: each a Mailbox or str.
+        mail_parameters: upper-case keyword to typed value.
+        rcpt_parameters: one mapping for each recipient, or one mapping for all of them.
+
+    Raises:
+        ParseError: an address is not in the grammar, or the parameters do not match the recipients.
+    """
+
+    __slots__ = ("sender", "recipients", "mail_parameters", "rcpt_parameters")  # noqa: RUF023 (order of the constructor)
+
+    def __init__(
+        self,
+        sender: Mailbox | str | None,
+        recipients: "Iterable[Mailbox | str]",
+        mail_parameters: "Parameters | None" = None,
+        rcpt_parameters: "Parameters | Sequence[Parameters] | None" = None,
+    ) -> None:
+        self.sender = reverse_path(sender)
+        self.recipients = tuple(forward_path(recipient) for recipient in recipients)
+        self.mail_parameters = dict(mail_parameters or {})
+        if rcpt_parameters is None or hasattr(rcpt_parameters, "keys"):
+            self.rcpt_parameters: tuple[Parameters, ...] = (dict(rcpt_parameters or {}),) * len(self.recipients)
+        else:
+            self.rcpt_parameters = tuple(dict(each) for each in rcpt_parameters)
+            if len(self.rcpt_parameters) != len(self.recipients):
+                raise ValueError("as many rcpt_parameters as recipients are wanted")
+
+
+def reverse_path(sender: Mailbox | str | None) -> Mailbox | None:
+    """The mailbox of a reverse-path; None for the null one (RFC 5321 section 4.5.5)."""
+    if sender is None or isinstance(sender, Mailbox):
+        return sender
+    return None if sender in ("", "<>") else Mailbox.parse(sender)
+
+
+def forward_path(recipient: Mailbox | str) -> Mailbox:
+    """The mailbox of a forward-path (RFC 5321 section 4.1.2)."""
+    return recipient if isinstance(recipient, Mailbox) else Mailbox.parse(recipient)

@@ -1,0 +1,69 @@
+"""What one client may ask of a server before it is told to stop."""
+
+from smtpkit.wire.value import Value
+
+__all__ = ["Limits"]
+
+
+class Limits(Value):
+    """Bounds on one session; the last four are kept by the adapters, which own sockets and clocks.
+
+    | limit             | over it                                                               | counts              |
+    |-------------------|-----------------------------------------------------------------------|---------------------|
+    | `line`            | 500 5.5.2, and the rest of the line is dropped                        | octets with CRLF    |
+    | `commands`        | 421 4.7.0, close                                                      | since a message     |
+    | `errors`          | 421 4.7.0, close                                                      | in the session      |
+    | `errors_in_a_row` | 421 4.7.0, close                                                      | since a good answer |
+    | `recipients`      | 452 4.5.3 to the RCPT                                                 | accepted ones       |
+    | `transactions`    | 421 4.7.0, close                                                      | MAIL accepted       |
+    | `unread`          | reading stops                                                         | octets              |
+    | `connections`     | 421 4.3.2, close                                                      | in the server       |
+    | `per_address`     | 421 4.3.2, close                                                      | from one address    |
+    | `idle`            | 421 4.4.2, close                                                      | seconds of one wait |
+    | `minimum_rate`    | 421 4.4.2, close: content came slower than this, over a minute        | octets a second     |
+
+    An error is a 500, 501, 502, 504 or 555 that the core gave, or a 503; the 503s behind a refused MAIL,
+    RCPT or DATA of one transaction count once.  `line=None` is 512 octets and what the offered extensions
+    add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `minimum_rate=None` neither.
+    """
+
+    __slots__ = (
+        "commands",
+        "connections",
+        "errors",
+        "errors_in_a_row",
+        "idle",
+        "line",
+        "minimum_rate",
+        "per_address",
+        "recipients",
+        "transactions",
+        "unread",
+    )
+
+    def __init__(
+        self,
+        *,
+        line: int | None = None,
+        commands: int = 10_000,
+        errors: int = 100,
+        errors_in_a_row: int = 10,
+        recipients: int = 1000,
+        transactions: int | None = None,
+        unread: int = 128 * 1024,
+        connections: int = 1000,
+        per_address: int = 500,
+        idle: float = 300,
+        minimum_rate: float | None = 64,
+    ) -> None:
+        self.line = line
+        self.commands = commands
+        self.errors = errors
+        self.errors_in_a_row = errors_in_a_row
+        self.recipients = recipients
+        self.transactions = transactions
+        self.unread = unread
+        self.connections = connections
+        self.per_address = per_address
+        self.idle = idle
+        self.minimum_rate = minimum_rate

@@ -1,0 +1,142 @@
+"""A body on its way out: what it holds, and its octets with the newlines that SMTP wants."""
+
+from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
+
+from smtpkit.errors import NotSupported, ParseError
+
+__all__ = ["Outgoing"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Literal
+
+    Newlines = Literal["normalize", "strict", "as-is"]
+
+_PIECE = 64 * 1024  # octets: what leaves at a time
+_GATHER = 16 * 1024  # smaller pieces of an iterable wait for each other
+
+
+class Outgoing:
+    """The content of one message.
+
+    Args:
+        body: octets, if they are held; None if they come piece by piece through `feed()`.
+        scan: what was found in a body that can be read twice, or None.
+        newlines: "normalize" makes every lone CR or LF a CRLF, "strict" refuses them, "as-is" sends them
+            (RFC 5321 section 2.3.8 forbids that to DATA).
+        binary: True for BODY=BINARYMIME: octets as they are, NUL included.
+        eight_bit: whether octets above 127 may be sent, for a body that was not scanned.
+
+    Raises:
+        ParseError: a body that was scanned cannot be sent as `newlines` wants.
+    """
+
+    def __init__(
+        self,
+        body: bytes | None = None,
+        scan: BodyScan | None = None,
+        *,
+        newlines: "Newlines" = "normalize",
+        binary: bool = False,
+        eight_bit: bool = True,
+    ) -> None:
+        if newlines not in ("normalize", "strict", "as-is"):
+            raise ValueError(f"newlines is normalize, strict or as-is, not {newlines!r}")
+        self.body = body
+        self.scan = scan
+        self.binary = binary
+        self._newlines = newlines
+        self._eight_bit = eight_bit
+        self._live: BodyScan | None = None  # judges what was not scanned beforehand
+        self._normalizer: NewlineNormalizer | None = None
+        self._gathered: list[bytes] = []
+        self._gathered_octets = 0
+        if scan is not None:
+            self._check(scan)
+        elif not binary:
+            self._live = BodyScan()
+        if newlines == "normalize" and not binary and (scan is None or scan.bare_newline):
+            self._normalizer = NewlineNormalizer()
+
+    @classmethod
+    def held(cls, body: bytes, *, newlines: "Newlines" = "normalize", binary: bool = False) -> "Outgoing":
+        """A body of octets in memory."""
+        return cls(body, scanned(_slices(body)), newlines=newlines, binary=binary)
+
+    @property
+    def size(self) -> int | None:
+        """Octets of content as SIZE counts them (RFC 1870 section 5), or None if that is not known."""
+        if self.scan is None:
+            return None
+        return self.scan.size_normalized if self._newlines == "normalize" and not self.binary else self.scan.size
+
+    def size_held(self, limit: int) -> bool:
+        """Whether the body is in memory and at most `limit` octets long."""
+        return self.body is not None and len(self.body) <= limit
+
+    def whole(self) -> bytes:
+        """All of a held body, as it is to be sent."""
+        assert self.body is not None
+        return b"".join([*self.feed(self.body), *self.finish()])
+
+    def feed(self, chunk: bytes) -> "Iterable[bytes]":
+        """Take a piece of the user's body; give what is ready to leave, in pieces that are not empty.
+
+        Raises:
+            TypeError: it is not bytes.
+            ParseError, NotSupported: it cannot be sent.
+        """
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a body gives bytes, not {type(chunk).__name__}")
+        chunk = bytes(chunk)
+        if self._live is not None:
+            self._live.feed(chunk)
+            self._check(self._live)
+        if self._normalizer is not None:
+            chunk = self._normalizer.feed(chunk)
+        if len(chunk) + self._gathered_octets >= _GATHER:
+            chunk = b"".join([*self._gathered, chunk]) if self._gathered else chunk
+            self._gathered.clear()
+            self._gathered_octets = 0
+            return (chunk,) if len(chunk) <= _PIECE else _slices(chunk)
+        if chunk:
+            self._gathered.append(chunk)
+            self._gathered_octets += len(chunk)
+        return ()
+
+    def finish(self) -> "Iterable[bytes]":
+        """What is left to leave at the end of the user's body."""
+        if self._live is not None:
+            self._live.finish()
+            self._check(self._live)
+        rest = b"".join(self._gathered)
+        self._gathered.clear()
+        if self._normalizer is not None:
+            rest += self._normalizer.finish()
+        return (rest,) if rest else ()
+
+    def _check(self, scan: BodyScan) -> None:
+        if self.binary:
+            return
+        if scan.nul:
+            raise ParseError("NUL in the body: it can be sent only as BODY=BINARYMIME", code=550, enhanced="5.6.0")
+        if self._newlines == "strict" and scan.bare_newline:
+            raise ParseError("a lone CR or LF in the body", expected="CRLF", code=550, enhanced="5.6.0")
+        if scan is self._live and scan.eight_bit and not self._eight_bit:
+            raise NotSupported("the body has 8-bit octets, which the server does not take", extension="8BITMIME")
+
+
+def scanned(pieces: "Iterable[bytes]") -> BodyScan:
+    """Read a body once, and say what is in it."""
+    scan = BodyScan()
+    for piece in pieces:
+        scan.feed(piece)
+    scan.finish()
+    return scan
+
+
+def _slices(body: bytes) -> "Iterable[bytes]":
+    if len(body) <= _PIECE:
+        return (body,)
+    return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))

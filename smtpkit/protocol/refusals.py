@@ -1,0 +1,123 @@
+"""Why a server connection refuses a command, and how many refusals a client may collect."""
+
+from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.states import State
+from smtpkit.wire.commands import HISTORIC_VERBS, UnknownCommand
+
+__all__ = ["Budget", "out_of_place"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from smtpkit.protocol.config import ServerConfig
+    from smtpkit.protocol.limits import Limits
+    from smtpkit.protocol.offer import Offer
+    from smtpkit.wire.commands import Command
+    from smtpkit.wire.replies import Reply
+
+_ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against the budget
+_BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT"})  # cross-protocol requests
+
+# What is missing in a state, by verb where the verb matters (RFC 5321 section 4.1.4).
+_MISSING = {
+    (State.READY, "RCPT"): say.NEED_MAIL,
+    (State.READY, "DATA"): say.NEED_MAIL,
+    (State.READY, "BDAT"): say.NEED_MAIL,
+    (State.MAIL, "DATA"): say.NEED_RCPT,
+    (State.MAIL, "BDAT"): say.NEED_RCPT,
+    **{(state, "MAIL"): say.NESTED_MAIL for state in (State.MAIL, State.RCPT, State.BDAT, State.BDAT_FAILED)},
+    **{
+        (State.CONNECTED, verb): say.HELLO_FIRST
+        for verb in ("MAIL", "RCPT", "DATA", "BDAT", "AUTH", "STARTTLS", "ETRN")
+    },
+}
+
+
+def out_of_place(command: "Command", state: State, offer: "Offer", config: "ServerConfig", *, tls: bool) -> "Reply":
+    """The reply to a command that has no row in the state table as it is offered.
+
+    Not recognized is 500, recognized but off is 502, wanting TLS or login is 530, out of order is 503
+    (RFC 5321 section 4.2.4).
+    """
+    verb = command.verb
+    if state is State.REFUSED:
+        return say.BAD_SEQUENCE
+    if isinstance(command, UnknownCommand):
+        if verb in _BROWSER and state is State.CONNECTED:
+            return say.NOT_MAIL
+        return say.NOT_IMPLEMENTED if verb in HISTORIC_VERBS else say.UNKNOWN_COMMAND
+    if verb in (("HELO", "EHLO") if config.lmtp else ("LHLO",)):
+        return say.UNKNOWN_COMMAND  # RFC 2033 section 4.1
+    if verb == "STARTTLS" and tls:
+        return say.TLS_ACTIVE
+    if offer.need_tls and verb != "AUTH":
+        return say.NEED_TLS
+    if verb == "AUTH" and config.auth is not None and "AUTH" not in offer.verbs:
+        return _auth_not_offered(state, offer)
+    if verb in ("AUTH", "STARTTLS", "BDAT", "ETRN", "XCLIENT", "XFORWARD") and verb not in offer.verbs:
+        return say.HELLO_FIRST if state is State.CONNECTED and verb != "BDAT" else say.NOT_IMPLEMENTED
+    if offer.need_auth and verb not in ("AUTH", "STARTTLS"):
+        return say.NEED_AUTH
+    return _MISSING.get((state, verb), say.BAD_SEQUENCE)
+
+
+def _auth_not_offered(state: State, offer: "Offer") -> "Reply":
+    if state is State.CONNECTED:
+        return say.HELLO_FIRST
+    if offer.need_auth or offer.need_tls:
+        return say.NEED_TLS
+    return say.AUTHENTICATED_ALREADY
+
+
+class Budget:
+    """Counts what a client asks and what it gets wrong, and says when it is enough.
+
+    Attributes:
+        commands: since the last accepted message.
+        errors, errors_in_a_row: as Limits counts them.
+        transactions: MAIL commands accepted.
+    """
+
+    __slots__ = ("_limits", "_refused", "commands", "errors", "errors_in_a_row", "transactions")
+
+    def __init__(self, limits: "Limits") -> None:
+        self._limits = limits
+        self._refused = 0  # 1: MAIL, RCPT or DATA was refused; 2: and a 503 behind it was counted
+        self.commands = 0
+        self.errors = 0
+        self.errors_in_a_row = 0
+        self.transactions = 0
+
+    def transaction_begins(self) -> None:
+        """MAIL, RSET or a greeting: the 503s behind an earlier refusal are over."""
+        self._refused = 0
+
+    def step_refused(self) -> None:
+        """MAIL, RCPT or DATA was refused, so that pipelined followers must fail too."""
+        self._refused = self._refused or 1
+
+    @property
+    def step_was_refused(self) -> bool:
+        """Whether a step of this transaction was refused."""
+        return self._refused > 0
+
+    def judge(self, reply: "Reply") -> "Reply":
+        """Count an answer; the reply to give, which is 421 once the errors are enough."""
+        if reply.code not in _ERRORS:
+            if reply.code < 400:
+                self.errors_in_a_row = 0
+            return reply
+        if reply.code == 503 and self._follows_a_refusal():
+            return reply
+        self.errors += 1
+        self.errors_in_a_row += 1
+        limits = self._limits
+        if self.errors_in_a_row >= limits.errors_in_a_row or self.errors >= limits.errors:
+            return say.TOO_MANY_ERRORS
+        return reply
+
+    def _follows_a_refusal(self) -> bool:
+        # The first 503 behind a refusal counts, the others of the same group do not.
+        if self._refused == 1:
+            self._refused = 2
+            return False
+        return self._refused == 2

@@ -1,0 +1,209 @@
+"""A send as the caller asks for it, made into the exchange that carries it out."""
+
+from smtpkit.errors import LocalProtocolError
+from smtpkit.protocol.composition import compose, recipients_in, sender_in
+from smtpkit.protocol.envelope import Envelope
+from smtpkit.protocol.message import Message
+from smtpkit.protocol.negotiation import negotiate
+from smtpkit.protocol.outgoing import Outgoing, scanned
+from smtpkit.protocol.transaction import transaction
+from smtpkit.wire.addresses import Mailbox
+from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
+from smtpkit.wire.value import Value
+
+__all__ = ["DSN", "OPTIONS", "Sending"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from smtpkit.wire.newlines import BodyScan
+
+    from smtpkit.protocol.client import ClientConnection
+    from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.results import SendResult
+
+_BLOCK = 256 * 1024  # octets read from a file at a time
+
+OPTIONS = {
+    "newlines": '"normalize" (default), "strict" or "as-is": what becomes of a lone CR or LF',
+    "partial": "False to send nothing unless every recipient is accepted",
+    "raise_for": '"all" (default) to raise if nobody was accepted, "any" to raise on any refusal',
+    "chunking": "True for BDAT, False for DATA, None for what is shorter",
+    "size": "octets to declare for a body that cannot be read twice",
+    "eight_bit": '"declare" (default), or "send" to send 8-bit octets to a server without 8BITMIME',
+    "binary": "True for BODY=BINARYMIME: octets as they are",
+    "deadline": "seconds for all of the send",
+    "dsn": "DSN(…): which delivery status notifications are wanted",
+    "requiretls": "True to demand TLS on the whole way (RFC 8689)",
+    "hold_for": "seconds to hold the message back (RFC 4865)",
+    "deliver_by": "DeliverBy, or seconds in which to deliver (RFC 2852)",
+    "priority": "-9 to 9 (RFC 6710)",
+    "mail_parameters": "further parameters of MAIL: keyword to typed value",
+    "rcpt_parameters": "further parameters of RCPT: one mapping for all, or one for each recipient",
+}
+
+
+class DSN(Value):
+    """Which delivery status notifications are wanted (RFC 3461).
+
+    Args:
+        ret: "FULL" or "HDRS": how much of the message a failure notice holds.
+        envid: an identifier that notices repeat.
+        notify: of "NEVER", "SUCCESS", "FAILURE", "DELAY".
+        orcpt: True to tell each recipient's address as it is given here.
+    """
+
+    __slots__ = ("envid", "notify", "orcpt", "ret")
+
+    def __init__(
+        self,
+        ret: str | None = None,
+        envid: str | None = None,
+        notify: "Sequence[str] | str" = (),
+        orcpt: bool = False,
+    ) -> None:
+        self.ret = ret
+        self.envid = envid
+        self.notify = (notify,) if isinstance(notify, str) else tuple(notify)
+        self.orcpt = orcpt
+
+
+class Sending:
+    """One message on its way.
+
+    Args:
+        client: the connection, after EHLO.
+        sender, recipients, body: as for `Client.send()`.
+        options: of OPTIONS.
+
+    Attributes:
+        held: the content where it is in memory, else None.
+        file: a file that it is read from, or None.
+        source: an iterator or async iterator that gives it, or None.
+        deadline: seconds, or None.
+    """
+
+    def __init__(
+        self, client: "ClientConnection", sender: "Any", recipients: "Any", body: "Any", options: "dict[str, Any]"
+    ) -> None:
+        unknown = options.keys() - OPTIONS.keys()
+        if unknown:
+            raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {', '.join(OPTIONS)}")
+        if isinstance(recipients, (str, Mailbox)):
+            recipients = [recipients]
+        by_address = {str(each): each for each in recipients}
+        if not by_address:
+            raise LocalProtocolError("a message needs a recipient", expected="at least one")
+        self._client = client
+        self._options = options
+        self._addresses = list(by_address)
+        self._envelope = Envelope(sender, by_address.values(), self._mail_parameters(), self._rcpt_parameters())
+        self._scan: BodyScan | None = None
+        self.deadline: float | None = options.get("deadline")
+        self.held: bytes | None = None
+        self.file: Any = None
+        self.source: Any = None
+        if isinstance(body, str):
+            raise TypeError("a body is bytes, not str: encode it, or use send_message()")
+        if isinstance(body, (bytes, bytearray, memoryview)):
+            self.held = bytes(body)
+        elif hasattr(body, "read"):
+            self.file = body
+        else:
+            self.source = body.__aiter__() if hasattr(body, "__aiter__") else iter(body)
+
+    @classmethod
+    def of_message(
+        cls, client: "ClientConnection", message: "Any", sender: "Any", recipients: "Any", options: "dict[str, Any]"
+    ) -> "Sending":
+        """A send of an EmailMessage, or of a Message that a server received."""
+        if isinstance(message, Message):
+            sender = sender if sender is not None else message.envelope.sender
+            return cls(client, sender, recipients or message.envelope.recipients, message.content, options)
+        sender = sender if sender is not None else sender_in(message)
+        recipients = recipients if recipients is not None else recipients_in(message)
+        if isinstance(recipients, (str, Mailbox)):
+            recipients = [recipients]
+        capabilities = client.capabilities
+        utf8 = "SMTPUTF8" in capabilities and not all(str(each).isascii() for each in (sender, *recipients))
+        content = compose(message, eight_bit="8BITMIME" in capabilities, utf8=utf8)
+        return cls(client, sender, recipients, content, options)
+
+    def scan_file(self) -> None:
+        """Read a file that can be read twice once, to know its size and what is in it; it blocks."""
+        if self.file.seekable():
+            start = self.file.tell()
+            self._scan = scanned(self._blocks())
+            self.file.seek(start)
+
+    def read(self) -> bytes | None:
+        """The next block of the file, None at its end; it blocks."""
+        return self.file.read(_BLOCK) or None
+
+    def exchange(self) -> "Generator[Wanted, Any, SendResult]":
+        """The exchange that sends it."""
+        options = self._options
+        capabilities = self._client.capabilities
+        scan = self._scan if self.held is None else scanned((self.held,))
+        body = Outgoing(
+            self.held,
+            scan,
+            newlines=options.get("newlines", "normalize"),
+            binary=options.get("binary", False),
+            eight_bit="8BITMIME" in capabilities or options.get("eight_bit") == "send",
+        )
+        mail, commands = negotiate(
+            capabilities,
+            self._envelope,
+            self._addresses,
+            body,
+            size=options.get("size"),
+            eight_bit=options.get("eight_bit", "declare"),
+        )
+        result = yield from transaction(
+            self._client,
+            mail,
+            commands,
+            body,
+            partial=options.get("partial", True),
+            chunking=options.get("chunking"),
+            raise_for=options.get("raise_for", "all"),
+        )
+        return result
+
+    def _blocks(self) -> "Iterator[bytes]":
+        while (block := self.read()) is not None:
+            yield block
+
+    def _mail_parameters(self) -> "dict[str, Any]":
+        options = self._options
+        dsn = options.get("dsn")
+        deliver_by = options.get("deliver_by")
+        if isinstance(deliver_by, int):
+            deliver_by = DeliverBy(deliver_by, "N")
+        wanted = {
+            "RET": dsn and dsn.ret,
+            "ENVID": dsn and dsn.envid,
+            "REQUIRETLS": options.get("requiretls") or None,
+            "HOLDFOR": options.get("hold_for"),
+            "BY": deliver_by,
+            "MT-PRIORITY": options.get("priority"),
+        }
+        given = {keyword: value for keyword, value in wanted.items() if value is not None}
+        return {**given, **(options.get("mail_parameters") or {})}
+
+    def _rcpt_parameters(self) -> "list[dict[str, Any]]":
+        dsn = self._options.get("dsn")
+        given = self._options.get("rcpt_parameters") or {}
+        each: Iterable[Any] = [given] * len(self._addresses) if hasattr(given, "keys") else given
+        parameters = []
+        for address, own in zip(self._addresses, each, strict=True):
+            wanted: dict[str, Any] = {}
+            if dsn is not None and dsn.notify:
+                wanted["NOTIFY"] = dsn.notify
+            if dsn is not None and dsn.orcpt:
+                wanted["ORCPT"] = OriginalRecipient("rfc822" if address.isascii() else "utf-8", address)
+            parameters.append({**wanted, **own})
+        return parameters

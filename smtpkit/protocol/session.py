@@ -1,0 +1,82 @@
+"""What is known of a session, for the hooks that the user writes, and what these may return."""
+
+from smtpkit.wire.replies import Reply
+
+__all__ = ["HOOKS", "SessionFacts", "checked"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smtpkit.protocol.envelope import Envelope
+    from smtpkit.protocol.server import ServerConnection
+    from smtpkit.protocol.tls_facts import TLSFacts
+
+HOOKS = frozenset(
+    {
+        "on_body",
+        "on_close",
+        "on_command",
+        "on_connect",
+        "on_hello",
+        "on_login",
+        "on_mail",
+        "on_message",
+        "on_rcpt",
+        "on_reset",
+    }
+)
+
+
+class SessionFacts:
+    """The facts of one session; the Session of each adapter adds the hooks.
+
+    Attributes:
+        peer: (host, port) of the client; its credentials are not known over a unix socket: "" then.
+        local: (host, port) of the own end.
+        id: names the session in log lines.
+    """
+
+    peer: "Any" = ""
+    local: "Any" = ""
+    id: str = ""
+    _core: "ServerConnection"
+
+    @property
+    def tls(self) -> "TLSFacts | None":
+        """Facts of the TLS session, None in clear."""
+        return self._core.tls
+
+    @property
+    def hello_name(self) -> str | None:
+        """What the client calls itself in EHLO, HELO or LHLO."""
+        return self._core.hello_name
+
+    @property
+    def identity(self) -> str | None:
+        """Who logged in, None before that."""
+        return self._core.identity
+
+    @property
+    def protocol(self) -> str:
+        """The WITH keyword of a Received field, such as "ESMTPSA" (RFC 3848)."""
+        return self._core.protocol
+
+    @property
+    def envelope(self) -> "Envelope | None":
+        """The open mail transaction as far as it was accepted, None between transactions."""
+        return self._core.envelope
+
+
+def checked(hook: str, answer: "Any") -> "Any":
+    """What a hook returned, if it may return that.
+
+    Raises:
+        TypeError: it is neither None nor a Reply, nor what this hook alone may return.
+    """
+    if answer is None or isinstance(answer, Reply) or hook == "on_login":
+        return answer
+    if hook in ("on_message", "on_body") and isinstance(answer, (list, tuple)):
+        if all(isinstance(each, Reply) for each in answer):
+            return answer
+    raise TypeError(f"{hook} returns None or a Reply, not {type(answer).__name__}")

@@ -1,0 +1,157 @@
+"""Where a client connects to, and on which terms: a URL, or host and port, with the defaults of each port."""
+
+from smtpkit.protocol.credentials import Credentials
+from smtpkit.wire.value import Value
+
+__all__ = ["Target"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SCHEMES = ("smtp", "smtps", "lmtp", "lmtp+unix", "smtp+unix")
+_POLICIES = ("implicit", "required", "if-offered", "off")
+_SUBMISSION = 587  # RFC 6409
+_SUBMISSIONS = 465  # RFC 8314 section 3.3
+_OPTIONS = {"tls", "cafile", "server_hostname", "local_hostname", "timeout"}
+
+
+class Target(Value):
+    """A server to connect to.
+
+    Attributes:
+        host: name or address; "" over a unix socket.
+        port: TCP port; 0 over a unix socket.
+        path: of the unix socket, or "".
+        lmtp: whether LMTP is spoken.
+        tls: "implicit", "required", "if-offered" or "off".
+        credentials: Credentials, or None.
+        options: what the URL's query says: "cafile", "server_hostname", "local_hostname", "timeout".
+    """
+
+    __slots__ = ("credentials", "host", "lmtp", "options", "path", "port", "tls")
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        path: str = "",
+        lmtp: bool = False,
+        tls: str = "if-offered",
+        credentials: Credentials | None = None,
+        options: "dict[str, str] | None" = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.path = path
+        self.lmtp = lmtp
+        self.tls = tls
+        self.credentials = credentials
+        self.options = options or {}
+
+    def __str__(self) -> str:
+        scheme = "lmtp" if self.lmtp else "smtps" if self.tls == "implicit" else "smtp"
+        if self.path:
+            return f"{scheme}+unix://{self.path}"
+        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this host: 127/8, ::1, localhost or a unix socket, and nothing else."""
+        if self.path:
+            return True
+        host = self.host.lower()
+        octets = host.split(".")
+        loopback = octets[0] == "127" and len(octets) == 4 and all(part.isdecimal() for part in octets)
+        return loopback or host in ("localhost", "::1")
+
+    @classmethod
+    def parse(cls, where: str, port: int | None = None, *, tls: str | None = None, auth: "Any" = None) -> "Target":
+        """Read a URL, or a host with a port.
+
+        Args:
+            where: "smtp://user:password@host:port?tls=…", "smtps://…", "lmtp://…", "lmtp+unix:///path", or a host.
+            port: TCP port; None for the usual one: 25, with credentials 587, implicit TLS 465, LMTP 24.
+            tls: policy; None for "implicit" with smtps and port 465, "required" with port 587 or with
+                credentials for another host, and "if-offered" otherwise.
+            auth: Credentials, or (username, password); it wins over the URL's.
+
+        Raises:
+            ValueError: the URL or the policy is not one; the message does not show a password.
+        """
+        scheme, netloc, path, options = _split(where)
+        user, host, url_port = _authority(netloc)
+        credentials = _credentials(auth) or _from_url(user)
+        unix = scheme.endswith("+unix")
+        if unix != bool(path) or (not unix and not host):
+            raise ValueError(f"{scheme}: a URL needs {'a path' if unix else 'a host, and no path'}")
+        lmtp = scheme.startswith("lmtp")
+        tls = tls or options.pop("tls", None) or ("implicit" if scheme == "smtps" else None)
+        port = port if port is not None else url_port
+        if port is None:
+            usual = _SUBMISSIONS if tls == "implicit" else _SUBMISSION if credentials else 25
+            port = 0 if unix else 24 if lmtp else usual
+        target = cls(host, port, path=path, lmtp=lmtp, tls="", credentials=credentials, options=options)
+        target.tls = tls or _default_policy(target)
+        if target.tls not in _POLICIES:
+            raise ValueError(f"tls is one of {', '.join(_POLICIES)}, not {target.tls!r}")
+        return target
+
+
+def _default_policy(target: Target) -> str:
+    if target.port == _SUBMISSIONS:
+        return "implicit"
+    if target.port == _SUBMISSION or (target.credentials is not None and not target.is_local):
+        return "required"
+    return "if-offered"
+
+
+def _split(where: str) -> "tuple[str, str, str, dict[str, str]]":
+    from urllib.parse import parse_qsl, unquote
+
+    if any(ch <= " " or ch == "\x7f" for ch in where):
+        raise ValueError("a host or URL holds no spaces and no controls")
+    scheme, separator, rest = where.partition("://")
+    if not separator:
+        return "smtp", f"[{where}]" if where.count(":") > 1 and "[" not in where else where, "", {}
+    scheme = scheme.lower()
+    if scheme not in _SCHEMES:
+        raise ValueError(f"the scheme is one of {', '.join(_SCHEMES)}, not {scheme!r}")
+    rest, _, query = rest.partition("?")
+    netloc, slash, path = rest.partition("/")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise ValueError(f"the URL's options are {', '.join(sorted(_OPTIONS))}, not {', '.join(unknown)}")
+    return scheme, netloc, unquote(slash + path) if path else "", options
+
+
+def _authority(netloc: str) -> "tuple[str, str, int | None]":
+    user, _, address = netloc.rpartition("@")
+    if address.startswith("["):
+        host, bracket, after = address[1:].partition("]")
+        if not bracket or (after and not after.startswith(":")):
+            raise ValueError("an IPv6 address in a URL stands in brackets, a port behind them")
+        port = after[1:]
+    else:
+        host, _, port = address.partition(":")
+    if port and not (port.isascii() and port.isdecimal() and int(port) <= 65535):
+        raise ValueError(f"the port is a number up to 65535, not {port!r}")
+    return user, host, int(port) if port else None
+
+
+def _from_url(user: str) -> Credentials | None:
+    from urllib.parse import unquote
+
+    if not user:
+        return None
+    name, colon, password = user.partition(":")
+    return Credentials(unquote(name), unquote(password) if colon else None)
+
+
+def _credentials(auth: "Any") -> Credentials | None:
+    if auth is None or isinstance(auth, Credentials):
+        return auth
+    username, password = auth
+    return Credentials(username, password)

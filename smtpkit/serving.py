@@ -1,0 +1,124 @@
+"""What both adapters make of the arguments of serve(): configuration, TLS, admission, and the session for a handler."""
+
+import os
+from functools import cache
+
+from smtpkit.protocol.auth_policy import AuthPolicy
+from smtpkit.protocol.config import ServerConfig
+from smtpkit.protocol.limits import Limits
+from smtpkit.protocol.session import HOOKS
+from smtpkit.protocol.standard_replies import TOO_MANY_CONNECTIONS
+from smtpkit.wire.addresses import is_domain
+from smtpkit.wire.literals import address_literal
+
+__all__ = ["Admission", "ServerSettings", "overridden", "session_id"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from typing import Any
+
+    from smtpkit.endpoints import Listener
+    from smtpkit.protocol.transcript import Transcript
+    from smtpkit.tls import TLS
+    from smtpkit.wire.replies import Reply
+
+
+class ServerSettings:
+    """How to serve; the arguments are those of `serve()`.
+
+    Raises:
+        ValueError: they do not fit together.
+        TLSError: certificate or key cannot be used.
+    """
+
+    def __init__(
+        self,
+        listeners: "list[Listener]",
+        *,
+        hostname: str | None,
+        config: ServerConfig | None,
+        tls: "ssl.SSLContext | tuple[str, str] | None",
+        auth: "Any",
+        limits: Limits | None,
+        transcript: "Transcript | None",
+        **settings: "Any",
+    ) -> None:
+        implicit = [listener for listener in listeners if listener.implicit_tls]
+        if implicit and tls is None:
+            raise ValueError("implicit TLS needs tls=")
+        self.listeners = listeners
+        self.transcript = transcript
+        self.context = _context(tls)
+        changes: dict[str, Any] = dict(settings)
+        if auth is not None:
+            changes["auth"] = auth if isinstance(auth, AuthPolicy) else AuthPolicy(auth)
+        if limits is not None:
+            changes["limits"] = limits
+        if hostname is not None or config is None:
+            changes["hostname"] = hostname or _own_name(listeners)
+        if tls is not None:
+            changes["tls_available"] = True
+        self.config = config.replace(**changes) if config is not None else ServerConfig(**changes)
+
+    def make_tls(self) -> "TLS":
+        """The server's side of TLS, for one connection."""
+        from smtpkit.tls import TLS
+
+        assert self.context is not None
+        return TLS(self.context, server_side=True)
+
+
+def _context(tls: "Any") -> "ssl.SSLContext | None":
+    if not isinstance(tls, tuple):
+        return tls  # type: ignore[no-any-return]
+    from smtpkit.tls import server_context
+
+    return server_context(*tls)
+
+
+def _own_name(listeners: "list[Listener]") -> str:
+    # The host's own short name costs no look-up; the fully qualified one may take seconds.
+    from socket import gethostname
+
+    name = gethostname()
+    if is_domain(name):
+        return name
+    return next((address_literal(each.host) for each in listeners if each.host[:1].isdigit()), "localhost")
+
+
+class Admission:
+    """Counts connections in all and from each address, against the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_address: dict[str, int] = {}
+        self.connections = 0
+
+    def enter(self, address: str) -> "Reply | None":
+        """A connection comes; the reply that turns it away, or None."""
+        count = self._by_address.get(address, 0)
+        if self.connections >= self._limits.connections or (address and count >= self._limits.per_address):
+            return TOO_MANY_CONNECTIONS
+        self.connections += 1
+        self._by_address[address] = count + 1
+        return None
+
+    def leave(self, address: str) -> None:
+        """A connection that entered has gone."""
+        self.connections -= 1
+        if self._by_address[address] == 1:
+            del self._by_address[address]
+        else:
+            self._by_address[address] -= 1
+
+
+@cache
+def overridden(cls: type, base: type) -> frozenset[str]:
+    """The hooks of a session class that are to be called: those it overrides, and on_login, which has a default."""
+    return frozenset(name for name in HOOKS if getattr(cls, name) is not getattr(base, name)) | {"on_login"}
+
+
+def session_id() -> str:
+    """A name for a session in log lines, not to be guessed."""
+    return os.urandom(5).hex()

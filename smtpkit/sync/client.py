@@ -1,0 +1,295 @@
+"""The blocking client: connect, and send."""
+
+from contextlib import suppress
+from time import monotonic
+
+from smtpkit.sync.transport import Transport, dial
+from smtpkit.connecting import ClientSettings
+from smtpkit.errors import ConnectionLost, LocalProtocolError, SMTPError, Timeout
+from smtpkit.protocol import exchanges
+from smtpkit.protocol.client import ClientConnection
+from smtpkit.protocol.client_driver import ClientDriver
+from smtpkit.protocol.needs import CHUNK, DONE
+from smtpkit.protocol.results import SendResult
+from smtpkit.protocol.sending import Sending
+
+__all__ = ["Client", "connect", "send_message"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Generator, Sequence
+    from types import TracebackType
+    from typing import Any, Self
+
+    from smtpkit.protocol.credentials import Credentials
+    from smtpkit.protocol.timeouts import Timeouts
+    from smtpkit.protocol.tls_facts import TLSFacts
+    from smtpkit.protocol.transcript import Transcript
+    from smtpkit.wire.capabilities import Capabilities
+    from smtpkit.wire.commands import Command
+    from smtpkit.wire.replies import Reply
+
+
+class Client:
+    """A live connection to a server; `connect()` makes it.
+
+    An object serves one user at a time.
+
+    Attributes:
+        greeting: the server's first reply.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._core = ClientConnection(settings.config, transcript=settings.transcript)
+        self._driver = ClientDriver(
+            self._core,
+            make_tls=settings.make_tls,
+            implicit_tls=settings.target.tls == "implicit",
+            timeouts=settings.timeouts,
+        )
+        self._transport: Transport
+        self._busy = False
+        self._cause: BaseException | None = None  # what broke the connection
+        self.greeting: Reply
+
+    def __repr__(self) -> str:
+        state = "closed" if self._transport.closed else self._core.state.value
+        return f"<Client of {self._settings.target}, {state}>"
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+    @property
+    def capabilities(self) -> "Capabilities":
+        """What the server offered in its last EHLO reply."""
+        return self._core.capabilities
+
+    @property
+    def tls(self) -> "TLSFacts | None":
+        """Facts of the TLS session, None in clear."""
+        return self._core.tls
+
+    def send_message(
+        self,
+        message: "Any",
+        sender: str | None = None,
+        recipients: "Sequence[str] | str | None" = None,
+        **options: "Any",
+    ) -> SendResult:
+        """Send an EmailMessage, or a Message of a server.
+
+        Args:
+            message: it is not changed; Bcc is left out of what is sent.
+            sender: the reverse-path; None takes it from the header.
+            recipients: the forward-paths; None takes To, Cc and Bcc.
+            options: as for `send()`.
+
+        Returns:
+            The outcome of each recipient.
+
+        Raises:
+            SMTPError: as `send()`.
+        """
+        return self._send(Sending.of_message(self._core, message, sender, recipients, options))
+
+    def send(self, sender: "Any", recipients: "Sequence[Any] | Any", body: "Any", **options: "Any") -> SendResult:
+        """Send a body to recipients.
+
+        Args:
+            sender: the reverse-path: str, Mailbox, or None or "" for the null one.
+            recipients: the forward-paths, or one.
+            body: header and body: bytes, a binary file, or an iterable of bytes.
+            options: of `smtpkit.protocol.sending.OPTIONS`.
+
+        Returns:
+            The outcome of each recipient; at least one was accepted.
+
+        Raises:
+            SenderRefused, RecipientsRefused, MessageRefused: nobody was accepted.
+            ConnectionLost, Timeout: `.recipients` says what became of whom.
+            NotSupported, ParseError: it cannot be sent; nothing was.
+        """
+        return self._send(Sending(self._core, sender, recipients, body, options))
+
+    def command(self, command: "Command") -> "Reply":
+        """Send one command, and return the reply whatever it is."""
+        reply: Reply = self._perform(exchanges.command(command))
+        return reply
+
+    def reset(self) -> None:
+        """End an open transaction (RSET)."""
+        self._perform(exchanges.reset())
+
+    def close(self) -> None:
+        """Take leave and close; never raises, whatever the server does."""
+        if not self._transport.closed:
+            if not self._busy and self._cause is None and not self._driver.broken:
+                with suppress(SMTPError, OSError):
+                    self._perform(exchanges.quit_session())
+            self._transport.close()
+
+    def _open(self) -> None:
+        settings = self._settings
+        target = settings.target
+        try:
+            self._transport = Transport(
+                dial(
+                    target.host,
+                    target.port,
+                    path=target.path,
+                    sock=settings.sock,
+                    local_address=settings.local_address,
+                    timeout=settings.connect_timeout,
+                ),
+                self._driver,
+            )
+        except TimeoutError as error:
+            raise Timeout(f"no connection to {target} within {settings.connect_timeout:g} s", stage="connect") from error
+        except OSError as error:
+            raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
+        try:
+            self.greeting = self._perform(settings.opening(self._core, self._transport.local))
+        except SMTPError as error:
+            self.close()
+            raise settings.diagnosed(error) from error.__cause__
+
+    def _send(self, sending: Sending) -> SendResult:
+        if sending.file is not None:
+            sending.scan_file()
+        result: SendResult = self._perform(sending.exchange(), sending, deadline=sending.deadline)
+        return result
+
+    def _perform(
+        self, exchange: "Generator[Any, Any, Any]", sending: Sending | None = None, *, deadline: float | None = None
+    ) -> "Any":
+        if self._busy:
+            raise LocalProtocolError("the client is in use by another call", expected="one call at a time")
+        if self._cause is not None or self._transport.closed:
+            raise ConnectionLost(f"the connection is not usable any more: {self._cause or 'it was closed'}") from self._cause
+        self._busy = True
+        transport, driver = self._transport, self._driver
+        seconds = deadline if deadline is not None else self._settings.deadline
+        transport.deadline = None if seconds is None else monotonic() + seconds
+        try:
+            driver.start(exchange, sending.held if sending is not None else None)
+            need = transport.until(driver.next)
+            while need is not DONE:
+    XX
+                need = transport.until(driver.next, answer)
+        except BaseException as error:
+            self._after(error)
+            raise
+        finally:
+            self._busy = False
+        if driver.broken:
+            self._after(None)
+        return driver.result
+
+    def _after(self, error: BaseException | None) -> None:
+        # A connection that is out of step carries nothing any more; it keeps what broke it.
+        if error is None or self._driver.broken or not isinstance(error, SMTPError) or not self._core.idle:
+            self._cause = error
+            self._transport.abort() if error is not None else self._transport.close()
+
+
+def connect(
+    where: str,
+    port: int | None = None,
+    *,
+    tls: str | None = None,
+    ssl_context: "ssl.SSLContext | None" = None,
+    cafile: str | None = None,
+    server_hostname: str | None = None,
+    unverified_tls: bool = False,
+    auth: "Credentials | tuple[str, str] | None" = None,
+    allow_auth_in_clear: bool = False,
+    timeouts: "Timeouts | float | None" = None,
+    deadline: float | None = None,
+    local_hostname: str | None = None,
+    local_address: "tuple[str, int] | None" = None,
+    sock: "socket.socket | None" = None,
+    transcript: "Transcript | None" = None,
+) -> Client:
+    """Connect to a server, and log in where credentials are given.
+
+    Args:
+        where: "smtp://host:25", "smtps://user:password@host", "lmtp://…", "lmtp+unix:///path", or a host.
+        port: TCP port; None for the usual one.
+        tls: "implicit", "required", "if-offered" or "off"; None for what the port and the credentials ask for.
+        ssl_context: the TLS settings; None for the system's authorities and TLS 1.2 or later.
+        cafile: PEM file of authorities that are trusted in place of the system's.
+        server_hostname: the name that the certificate must have; None for the host connected to.
+        unverified_tls: True takes any certificate: there is no knowing who reads along.
+        auth: whom to log in as.
+        allow_auth_in_clear: whether a password may be sent without TLS to another host than this one.
+        timeouts: seconds for every wait, or Timeouts.
+        deadline: seconds for all of connecting, and by default for each later call.
+        local_hostname: the name for EHLO; None for the address literal of the own end.
+        local_address: (host, port) to connect from.
+        sock: a connected socket, in place of dialling; host and port still give the defaults.
+        transcript: records the session.
+
+    Returns:
+        A live Client, which `with` closes.
+
+    Raises:
+        ValueError: the arguments do not fit together.
+        ConnectionLost, Timeout, TLSError, AuthenticationError, ReplyError, NotSupported: what went wrong.
+    """
+    client = Client(
+        ClientSettings(
+            where,
+            port,
+            tls=tls,
+            ssl_context=ssl_context,
+            cafile=cafile,
+            server_hostname=server_hostname,
+            unverified_tls=unverified_tls,
+            auth=auth,
+            allow_auth_in_clear=allow_auth_in_clear,
+            timeouts=timeouts,
+            deadline=deadline,
+            local_hostname=local_hostname,
+            local_address=local_address,
+            sock=sock,
+            transcript=transcript,
+        )
+    )
+    client._open()
+    return client
+
+
+def send_message(
+    message: "Any",
+    where: str,
+    *,
+    sender: str | None = None,
+    recipients: "Sequence[str] | str | None" = None,
+    options: "dict[str, Any] | None" = None,
+    **connect_options: "Any",
+) -> SendResult:
+    """Send one message over a connection of its own.
+
+    Args:
+        message: an EmailMessage, or a Message of a server.
+        where: as for `connect()`.
+        sender, recipients: as for `Client.send_message()`.
+        options: of the send.
+        connect_options: of `connect()`.
+    """
+    with connect(where, **connect_options) as client:
+        return client.send_message(message, sender, recipients, **(options or {}))
+
+
+def _next_piece(sending: Sending) -> "bytes | None":
+    if sending.file is not None:
+        return sending.read()
+    return next(sending.source, None)

@@ -1,0 +1,110 @@
+"""The hooks of a blocking session, and the sessions made for plain handlers and for stores."""
+
+import inspect
+
+from smtpkit.protocol.session import SessionFacts
+
+__all__ = ["Session", "session_factory"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from smtpkit.protocol.message import Message
+    from smtpkit.wire.commands import Command, Mail, Rcpt
+    from smtpkit.wire.replies import Reply
+
+
+class Session(SessionFacts):
+    """What a server does with one connection: override the hooks that you need; no other is called.
+
+    Each hook returns None for the standard answer, or a Reply, or raises ReplyError.  Any other exception is
+    answered 451 4.3.0 with a fixed text and logged.  on_login alone returns True, or the secret that was asked
+    for; None and False refuse.
+    """
+
+    def on_connect(self) -> "Reply | None":
+        """A client has connected; the answer is the greeting."""
+
+    def on_hello(self, command: "Command") -> "Reply | None":
+        """EHLO, HELO or LHLO."""
+
+    def on_login(self, question: "Any") -> "Any":
+        """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
+        auth = self._core.config.auth
+        return auth.answer(question) if auth is not None else None
+
+    def on_mail(self, command: "Mail") -> "Reply | None":
+        """MAIL: the reverse-path and its parameters."""
+
+    def on_rcpt(self, command: "Rcpt") -> "Reply | None":
+        """RCPT: a forward-path and its parameters."""
+
+    def on_body(self, stream: "Iterator[bytes]") -> "Any":
+        """The content, piece by piece; where this is overridden nothing is collected."""
+
+    def on_message(self, message: "Message") -> "Any":
+        """The whole message; in LMTP it may return a Reply for each recipient."""
+
+    def on_command(self, command: "Command") -> "Reply | None":
+        """VRFY, EXPN, ETRN, XCLIENT, XFORWARD; None is 252 to VRFY and 502 to the others."""
+
+    def on_reset(self) -> None:
+        """An open transaction has ended without a verdict."""
+
+    def on_close(self) -> None:
+        """The connection has ended."""
+
+
+def session_factory(handler: "Any") -> "Callable[[], Session]":
+    """What makes a session for each connection.
+
+    Args:
+        handler: a function that takes a Message, a store, or a Session class or factory.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(handler, type) and issubclass(handler, Session):
+        return handler
+    if hasattr(handler, "begin"):
+        return lambda: _StoreSession(handler)
+    if not callable(handler):
+        raise TypeError(f"a handler is a function, a store or a Session class, not {handler!r}")
+    if inspect.iscoroutinefunction(handler):
+        raise TypeError("a coroutine function is a handler of smtpkit.asyncio")
+    if _takes_nothing(handler):
+        return handler  # type: ignore[no-any-return]
+    return lambda: _HandlerSession(handler)
+
+
+def _takes_nothing(factory: "Any") -> bool:
+    try:
+        inspect.signature(factory).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class _HandlerSession(Session):
+    def __init__(self, handler: "Any") -> None:
+        self._handler = handler
+
+    def on_message(self, message: "Message") -> "Any":
+        return self._handler(message)
+
+
+class _StoreSession(Session):
+    def __init__(self, store: "Any") -> None:
+        self._store = store
+
+    def on_body(self, stream: "Iterator[bytes]") -> "Any":
+        delivery = self._store.begin(self.envelope, self)
+        try:
+            for chunk in stream:
+                delivery.write(chunk)
+        except BaseException:
+            delivery.abort()
+            raise
+        return delivery.commit()
