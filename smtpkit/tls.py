@@ -55,7 +55,7 @@ class TLS:
             on the way: it is a lost connection, never a clean end.
 
     Raises:
-        TLSError: `server_hostname` is missing or no host name.
+        TLSError: `server_hostname` is missing or no host name, or the context is for the other role.
     """
 
     __slots__ = (
@@ -92,12 +92,12 @@ class TLS:
             self._object = context.wrap_bio(
                 self._incoming, self._outgoing, server_side=server_side, server_hostname=self._server_hostname
             )
-        except ValueError as error:
-            raise TLSError(f"TLS cannot check a certificate for the host name {server_hostname!r}: {error}") from error
+        except (ValueError, TypeError, ssl.SSLError) as error:
+            raise TLSError(f"TLS cannot begin with the host name {server_hostname!r}: {error}") from error
         if not server_side:
             self._shake_hands()  # makes the ClientHello
 
-    def feed(self, octets: bytes) -> bytes:
+    def feed(self, octets: "bytes | bytearray | memoryview") -> bytes:
         """Take in what came from the peer.
 
         Args:
@@ -126,7 +126,7 @@ class TLS:
             raise _error(*self._failure)
         return b"".join(plain)
 
-    def write(self, plain: bytes) -> None:
+    def write(self, plain: "bytes | bytearray | memoryview") -> None:
         """Have `plain` encrypted for the peer; before the handshake is complete it is kept, and sent after it.
 
         Raises:
@@ -176,13 +176,13 @@ class TLS:
         if self.facts is None and self._failure is None:
             self._failure = ("the peer ended the connection in the middle of the TLS handshake", None)
 
-    def _look_at_first(self, octets: bytes) -> None:
+    def _look_at_first(self, octets: "bytes | bytearray | memoryview") -> None:
         self._began = True
         if octets[0] not in (_ALERT, _HANDSHAKE):
             self._outgoing.read()  # a peer that does not speak TLS has no use for a handshake
-            self._failure = (f"the peer does not speak TLS here: it began with {octets[:40]!r}", None)
+            self._failure = (f"the peer does not speak TLS here: it began with {bytes(octets[:40])!r}", None)
 
-    def _take(self, octets: bytes, plain: list[bytes]) -> None:
+    def _take(self, octets: "bytes | bytearray | memoryview", plain: list[bytes]) -> None:
         """Decrypt at most one record's worth of octets into `plain`."""
         self._incoming.write(octets)
         if self.facts is None:
@@ -228,25 +228,21 @@ class TLS:
             and (server_side or context.check_hostname),
             certificate,
             getattr(self._object, "asked_for", None) if server_side else self._server_hostname,
+            getattr(context, "own_certificate", None),
         )
 
-    def _encrypt(self, plain: bytes | bytearray) -> None:
+    def _encrypt(self, plain: "bytes | bytearray | memoryview") -> None:
         """Encrypt `plain`, or keep the part of it that has to wait for the peer (renegotiation under TLS 1.2)."""
-        if len(plain) <= _RECORD:
-            pieces = [plain]
-        else:
-            pieces = [plain[start : start + _RECORD] for start in range(0, len(plain), _RECORD)]
-        for number, piece in enumerate(pieces):
-            try:
-                self._object.write(piece)
-            except ssl.SSLWantReadError:
-                self._kept += b"".join(pieces[number:])
-                return
-            except ssl.SSLError as error:
-                self._fail(error)
-                return
-            if number:
-                self._encrypted.append(self._outgoing.read())
+        start = 0
+        try:
+            while start < len(plain):
+                if start:
+                    self._encrypted.append(self._outgoing.read())
+                start += self._object.write(plain[start : start + _RECORD])
+        except ssl.SSLWantReadError:
+            self._kept += plain[start:]
+        except ssl.SSLError as error:
+            self._fail(error)
 
     def _fail(self, error: ssl.SSLError) -> None:
         # The frames of a traceback would keep this object, and all that it holds, in a cycle.
@@ -301,6 +297,7 @@ def server_context(certfile: str, keyfile: str | None = None, *, password: str =
     context.sni_callback = _note_server_name
     try:
         context.load_cert_chain(certfile, keyfile, password)
+        context.own_certificate = _first_certificate(certfile)  # type: ignore[attr-defined]  # ssl does not tell it
     except OSError as error:
         files = certfile if keyfile is None else f"{certfile} and {keyfile}"
         raise TLSError(f"cannot use the certificate and key in {files}: {error.strerror or error}") from error
@@ -312,6 +309,12 @@ def _error(message: str, cause: ssl.SSLError | None) -> TLSError:
     error = TLSError(message)
     error.__cause__ = cause
     return error
+
+
+def _first_certificate(certfile: str) -> bytes:
+    with open(certfile, encoding="latin-1") as file:
+        _, header, rest = file.read().partition(ssl.PEM_HEADER)
+    return ssl.PEM_cert_to_DER_cert(f"{header}{rest.partition(ssl.PEM_FOOTER)[0]}{ssl.PEM_FOOTER}")
 
 
 def _note_server_name(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:

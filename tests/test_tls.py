@@ -84,7 +84,7 @@ class TestHandshake:
         certificate = ssl.PEM_cert_to_DER_cert(Path(pem("server")).read_text().partition("-----BEGIN PRIVATE")[0])
         cipher = client.facts.cipher
         assert client.facts == TLSFacts("TLSv1.3", cipher, True, certificate, "localhost")
-        assert server.facts == TLSFacts("TLSv1.3", cipher, False, None, "localhost")
+        assert server.facts == TLSFacts("TLSv1.3", cipher, False, None, "localhost", certificate)
         assert cipher.startswith("TLS_")
 
     def test_facts_name_no_server_where_the_client_did_not(self):
@@ -168,6 +168,17 @@ class TestPlainOctets:
         assert server.feed(client.data_to_send()) == body[:size]
         server.write(body[:size])
         assert client.feed(server.data_to_send()) == body[:size]
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_any_buffer_will_do(self, kind):
+        client, server = new_client(), new_server()
+        server.feed(kind(client.data_to_send()))
+        client.write(kind(b"early"))
+        client.feed(kind(server.data_to_send()))
+        client.write(kind(b", late" * 10_000))
+        assert server.feed(kind(client.data_to_send())) == b"early" + b", late" * 10_000
+        with pytest.raises(TLSError, match="b'220 '"):
+            new_client().feed(kind(b"220 "))
 
     def test_nothing_written_makes_nothing(self):
         client, _ = connected()
@@ -382,10 +393,14 @@ class TestFailure:
             assert tls.feed(garbage) == b""
         assert tls.facts is None
 
-    @pytest.mark.parametrize("name", [None, "", ".example", "a" * 300, "\ud800"])
+    @pytest.mark.parametrize("name", [None, "", ".example", "a" * 300, "\ud800", "a\0b"])
     def test_a_host_name_that_cannot_be_checked(self, name):
         with pytest.raises(TLSError, match="host name"):
             new_client(name=name)
+
+    def test_a_context_of_the_other_role(self):
+        with pytest.raises(TLSError, match="TLS cannot begin"):
+            TLS(server_context(pem("server")), server_side=False, server_hostname="localhost")
 
     def test_a_failed_connection_is_freed_at_once(self):
         gc.disable()

@@ -15,9 +15,18 @@ class TLSFacts(Value):
             names the host that was asked for.
         peer_certificate: the peer's certificate in DER, or None if it sent none.
         server_name: the host name that the client asked for, as far as it is known.
+        own_certificate: the certificate that this side sent, in DER, as far as it is known; a server's login
+            may be bound to it.
     """
 
-    __slots__ = ("version", "cipher", "verified", "peer_certificate", "server_name")  # noqa: RUF023 (the constructor's order)
+    __slots__ = (  # noqa: RUF023 (the constructor's order)
+        "version",
+        "cipher",
+        "verified",
+        "peer_certificate",
+        "server_name",
+        "own_certificate",
+    )
 
     def __init__(
         self,
@@ -26,12 +35,14 @@ class TLSFacts(Value):
         verified: bool = False,
         peer_certificate: bytes | None = None,
         server_name: str | None = None,
+        own_certificate: bytes | None = None,
     ) -> None:
         self.version = version
         self.cipher = cipher
         self.verified = verified
         self.peer_certificate = peer_certificate
         self.server_name = server_name
+        self.own_certificate = own_certificate
 
     def __repr__(self) -> str:
         octets = None if self.peer_certificate is None else f"<{len(self.peer_certificate)} octets>"
