@@ -9,9 +9,11 @@ from smtpkit.sasl.mechanism import ClientLogin
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from typing import Any
+    from typing import Any, TypeVar
 
     from smtpkit.sasl.mechanism import Mechanism, ServerSteps
+
+    OwnMechanism = TypeVar("OwnMechanism", bound=Mechanism)
 
 # Name to class, or to where the class is; the best comes first.
 _MECHANISMS: "dict[str, type[Mechanism] | tuple[str, str]]" = {
@@ -60,7 +62,7 @@ def mechanism_names(credential: str | None = None) -> tuple[str, ...]:
     return tuple(cls.name for cls in classes if credential in (None, cls.credential) and cls.available())
 
 
-def register(mechanism: "type[Mechanism]") -> "type[Mechanism]":
+def register(mechanism: "type[OwnMechanism]") -> "type[OwnMechanism]":
     """Add a mechanism, preferred to all others, or put it in the place of the one of that name; a decorator."""
     if mechanism.name in _MECHANISMS:
         _MECHANISMS[mechanism.name] = mechanism
