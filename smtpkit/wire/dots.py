@@ -1,0 +1,197 @@
+"""Transparency of DATA: dots stuffed and unstuffed, and the end of the data found (RFC 5321 section 4.5.2).
+
+Only CR LF . CR LF ends the data, and its first CR LF may be that of the DATA line: a payload of . CR LF is an
+empty body.  Both directions work on any pieces.  What implementations differ on is decided thus; every row
+holds wherever the input is cut, and "bare" is what `bare_newlines="reject"` finds:
+
+    wire, text around it      content             bare
+    ------------------------  ------------------  ----------------------------------
+    . CR LF, first            (empty), the end
+    CR LF . CR LF             CR LF, the end
+    . . CR LF, first          . CR LF             the first line has its dot stuffed as any other
+    CR LF . CR CR LF          CR LF CR CR LF      bare CR; not the end
+    CR CR LF . CR LF          CR CR LF, the end   bare CR: the CR before CR LF is alone
+    LF CR LF . CR LF          LF CR LF, the end   bare LF
+    CR LF . CR text           CR LF CR text       bare CR
+    CR LF . LF                CR LF LF            bare LF; not the end
+    LF . CR LF                LF . CR LF          bare LF; not the end, the dot is not at the start of a line
+    LF . LF, CR . CR          as they are         bare LF, bare CR; not the end
+    CR . CR LF                CR . CR LF          bare CR; not the end
+    CR LF NUL . CR LF         as it is            NUL; not the end
+    CR LF . NUL CR LF         CR LF NUL CR LF     NUL; not the end
+
+`bare_newlines="normalize"` makes CR LF of lone CRs and LFs in the content column: they can never make an end.
+"""
+
+import re
+from io import IncrementalNewlineDecoder
+
+from smtpkit.errors import ParseError
+from smtpkit.wire.newlines import NewlineNormalizer
+
+__all__ = ["DotStuffer", "DotUnstuffer", "dot_stuff", "dot_unstuff"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+_CR = b"\r"
+_CRLF = b"\r\n"
+_LEADING_DOT = re.compile(rb"\r\n\.")  # beginning with a literal, it is found twice as fast as by bytes.find
+_VIOLATION = rb"\r(?!\n)|(?<!\r)\n|\0"  # slow, and so used on one piece of a body at most
+_VIOLATIONS = {b"\r": "bare CR", b"\n": "bare LF", b"\0": "NUL"}
+
+
+def dot_stuff(body: bytes) -> bytes:
+    """A whole body as DATA wants it after 354: dots stuffed, and the end-of-data line behind it.
+
+    A CRLF is added where a body that is not empty lacks it (RFC 5321 section 4.1.1.4).  Lone CRs and LFs
+    pass unchanged: see `NewlineNormalizer`.
+    """
+    stuffer = DotStuffer()
+    return stuffer.feed(body) + stuffer.finish()
+
+
+def dot_unstuff(octets: bytes) -> bytes:
+    """The body in one whole DATA payload, end-of-data line included; the inverse of `dot_stuff()`.
+
+    Lone CRs and LFs pass unchanged.
+
+    Raises:
+        ParseError: the end-of-data line is missing, or octets follow it.
+    """
+    unstuffer = DotUnstuffer("keep")
+    body = unstuffer.feed(octets)
+    if not unstuffer.eof:
+        raise ParseError("no end of data", octets[-5:], expected="CRLF . CRLF", code=550, enhanced="5.6.0")
+    if unstuffer.unused_data:
+        offset = len(octets) - len(unstuffer.unused_data)
+        raise ParseError("octets behind the end of data", octets, offset=offset, code=550, enhanced="5.6.0")
+    return body
+
+
+class DotStuffer:
+    """Stuffs the dots of one body that comes in pieces; `finish()` gives the end-of-data line."""
+
+    __slots__ = ("_begun",)
+
+    def __init__(self) -> None:
+        self._begun = _CRLF  # what of CRLF the octets so far end with; the DATA line ended with all of it
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next piece of the body, and give it stuffed; the same object if there was nothing to stuff."""
+        if not chunk:
+            return chunk
+        begun = self._begun
+        given = 0
+        if begun and chunk[0] in b".\n":
+            chunk = begun + chunk
+            given = len(begun)
+        self._begun = _begun_at_end(chunk)
+        if b"." in chunk:
+            chunk = b"\r\n..".join(_split_at_leading_dots(chunk))
+        return chunk[given:]
+
+    def finish(self) -> bytes:
+        """The end-of-data line, with a CRLF before it if the body lacks its last one."""
+        return b".\r\n" if self._begun == _CRLF else b"\r\n.\r\n"
+
+
+class DotUnstuffer:
+    """Takes what follows DATA in pieces, and gives the content, until the data ends; as `zlib.decompressobj` does.
+
+    Args:
+        bare_newlines: what to do with a CR or LF that is not part of a CRLF.
+            "reject": note it in `violation`, and NUL as well; once it is, nothing more is given.
+            "normalize": make it CRLF, in the content and after the end was found by the strict rule.
+            "keep": pass it.
+
+    Attributes:
+        eof: whether the end of the data was read.
+        unused_data: the octets behind it.  Those fed later are appended.
+        violation: under "reject" the first of "bare LF", "bare CR" and "NUL" in the content, else None.
+            The end is looked for all the same, so that the session stays in step.
+    """
+
+    __slots__ = ("_begun", "_kinds", "_normalizer", "eof", "unused_data", "violation")
+
+    def __init__(self, bare_newlines: 'Literal["reject", "normalize", "keep"]' = "reject") -> None:
+        if bare_newlines not in ("reject", "normalize", "keep"):
+            raise ValueError(f"bare_newlines is reject, normalize or keep, not {bare_newlines!r}")
+        self._begun = _CRLF  # what of CRLF.CRLF the octets so far end with; the DATA line ended with CRLF
+        self._kinds = IncrementalNewlineDecoder(None, False) if bare_newlines == "reject" else None
+        self._normalizer = NewlineNormalizer() if bare_newlines == "normalize" else None
+        self.eof = False
+        self.unused_data = b""
+        self.violation: str | None = None
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take the next octets, and give the content in them: the same object if there was nothing to remove."""
+        if self.eof:
+            self.unused_data += octets
+            return b""
+        if not octets:
+            return octets
+        after_cr = self._begun == _CR
+        content = self._unstuff(octets)
+        if self._kinds is not None:
+            return b"" if self._violates(content, after_cr, self._kinds) else content
+        return content if self._normalizer is None else self._normalizer.feed(content)
+
+    def _unstuff(self, octets: bytes) -> bytes:
+        # Of CRLF.CRLF all can be given as soon as it comes but the dot, which is never content, and the CR
+        # behind it.  So it is enough to know how much of it has come.
+        begun = self._begun
+        given = 0
+        if len(begun) > 2 or (begun and octets[0] in b".\n"):
+            octets = begun + octets
+            given = min(len(begun), 2)
+        if b"." not in octets:
+            self._begun = _begun_at_end(octets)
+            return octets[given:]
+        pieces = _split_at_leading_dots(octets)
+        # An end shows as a piece that begins with CRLF, or an empty one.  Few others are as small.
+        if min(pieces) < b"\r\x0b" and (end := _piece_behind_end(pieces)):
+            pieces[end:] = [b""]
+            content = _CRLF.join(pieces)
+            self.eof = True
+            self.unused_data = octets[len(content) + end + 2 :]
+            return content[given:]
+        last = pieces[-1]
+        self._begun = _begun_at_end(last)
+        if len(pieces) > 1 and last in (b"", _CR):
+            self._begun = b"\r\n." + last
+            pieces[-1] = b""
+        return _CRLF.join(pieces)[given:]
+
+    def _violates(self, content: bytes, after_cr: bool, kinds: IncrementalNewlineDecoder) -> bool:
+        if self.violation is None:
+            # It tells which kinds of newline it has seen, four times as fast as counting them does.
+            kinds.decode(content.decode("latin-1"))
+            if kinds.newlines in (None, "\r\n") and b"\0" not in content:
+                return False
+            # A CR that came last before is judged only now.
+            first = next(re.finditer(_VIOLATION, _CR + content if after_cr else content))
+            self.violation = _VIOLATIONS[first[0]]
+        return True
+
+
+def _begun_at_end(octets: bytes) -> bytes:
+    return _CRLF if octets.endswith(_CRLF) else _CR if octets.endswith(_CR) else b""
+
+
+def _split_at_leading_dots(octets: bytes) -> list[bytes]:
+    # For each match the pattern costs more than bytes.split does; where there are many, that takes over.
+    pieces = _LEADING_DOT.split(octets, 64)
+    if len(pieces) > 64:
+        pieces[64:] = pieces[64].split(b"\r\n.")
+    return pieces
+
+
+def _piece_behind_end(pieces: list[bytes]) -> int:
+    last = len(pieces) - 1
+    for index in range(1, last + 1):
+        piece = pieces[index]
+        if piece.startswith(_CRLF) or (not piece and index < last):
+            return index
+    return 0
