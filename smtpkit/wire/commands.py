@@ -153,7 +153,7 @@ def parse_command(line: bytes, *, smtputf8: bool = False, strict: bool = True) -
         return _parse_tolerantly(clean, smtputf8)
 
 
-# A space, no controls, no "=" but one in each: the details are for parse_parameters.
+# What parse_parameters gets is ASCII without control characters; the rest it checks itself.
 _END = r">(?: ([!-~ ]++))?+(?:\r\n)?+\Z"
 _match_mail = re.compile(rf" [Ff][Rr][Oo][Mm]:<(?:{ASCII_MAILBOX})?+{_END}").match
 _match_rcpt = re.compile(rf" [Tt][Oo]:<{ASCII_MAILBOX}{_END}").match
@@ -216,19 +216,23 @@ def _parse(line: bytes, smtputf8: bool) -> Command:
     if match is None:
         raise ParseError("no command", _shown(line), code=500, enhanced="5.5.2")
     verb = match[0].decode().upper()
+    parse = _PARSERS.get(verb)
     try:
-        parse = _PARSERS.get(verb)
-        argument = line[match.end() + 1 :].decode("utf-8" if verb in _UTF8_VERBS else "ascii")
+        argument = _text(line[match.end() + 1 :], verb)
         return UnknownCommand(verb, argument) if parse is None else parse(argument, smtputf8)
-    except UnicodeDecodeError as error:
-        what = "not UTF-8" if verb in _UTF8_VERBS else "not ASCII"
-        code = 501 if verb in SYNTAX else 500
-        raise ParseError(what, _shown(line), expected=SYNTAX.get(verb), code=code, enhanced="5.5.2") from error
     except ParseError as error:
+        code = 500 if parse is None else error.code
         enhanced = "5.1.7" if verb == "MAIL" and error.enhanced == "5.1.3" else error.enhanced
-        raise ParseError(
-            error.what, _shown(line), expected=SYNTAX.get(verb), code=error.code, enhanced=enhanced
-        ) from error
+        raise ParseError(error.what, _shown(line), expected=SYNTAX.get(verb), code=code, enhanced=enhanced) from error
+
+
+def _text(argument: bytes, verb: str) -> str:
+    if verb not in _UTF8_VERBS and not argument.isascii():
+        raise ParseError("not ASCII", enhanced="5.5.2")
+    try:
+        return argument.decode()
+    except UnicodeDecodeError as error:
+        raise ParseError("not UTF-8", enhanced="5.5.2") from error
 
 
 def _parse_tolerantly(line: bytes, smtputf8: bool) -> Command:
@@ -248,7 +252,7 @@ def _parse_tolerantly(line: bytes, smtputf8: bool) -> Command:
 
 def _shown(line: bytes) -> bytes:
     # An initial response may be a password.
-    return b"AUTH" if line[:4].upper() == b"AUTH" else line
+    return b"AUTH" if line.lstrip()[:4].upper() == b"AUTH" else line
 
 
 def _parse_mail(argument: str, smtputf8: bool) -> Mail:

@@ -143,9 +143,9 @@ class UnknownCommand(Command):
         self.verb = verb.upper()
         self.argument = argument
         if re.fullmatch(r"[A-Za-z0-9-]++", verb) is None or self.verb in SYNTAX:
-            raise ParseError("no verb, or a known one", verb, code=500, enhanced="5.5.2")
+            raise ParseError("no verb, or a known one", verb, enhanced="5.5.2")
         if re.fullmatch(r"(?:[ -~]*[!-~])?", argument) is None:
-            raise ParseError("argument that is not printable ASCII", argument, code=500, enhanced="5.5.2")
+            raise ParseError("argument that is not printable ASCII", argument, enhanced="5.5.2")
 
     def argument_text(self) -> str:
         return self.argument
