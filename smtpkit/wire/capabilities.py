@@ -118,7 +118,7 @@ def ehlo_reply(domain: str, greeting: str, keywords: "Iterable[tuple[str, Sequen
         ParseError: a keyword or parameter that the grammar does not allow, or a line of more than 512 octets
             (it cannot be broken, since each line is a keyword).
     """
-    if not domain or " " in domain:
+    if not _is_visible(domain):
         raise ParseError("not the name of a server", domain)
     lines = [f"{domain} {greeting}" if greeting else domain]
     for keyword, parameters in keywords:

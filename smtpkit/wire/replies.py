@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _LINE = 512  # octets of a line that is sent, with code and CRLF (RFC 5321 section 4.5.3.1.5)
 _REPLY_OCTETS = 64 * 1024  # octets of a reply that is received, its lines and their CRLFs together
 _REPLY_LINES = 512
+_FIVE = ord("5")  # the highest second digit in the grammar of a code (RFC 5321 section 4.2)
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 _SEPARATORS = frozenset({b" ", b"-", b""})
 
@@ -143,7 +144,7 @@ class ReplyAssembler:
         """
         code = _CODES.get(line[:3])
         separator = line[3:4]
-        if code is None or separator not in _SEPARATORS or (self._strict and line[1] > 0x35):
+        if code is None or separator not in _SEPARATORS or (self._strict and line[1] > _FIVE):
             raise ParseError("not a reply line", line, expected='code [("-" / SP) text]')
         try:
             text = line[4:].decode()
@@ -153,12 +154,9 @@ class ReplyAssembler:
             raise ParseError("a bare CR, a bare LF or NUL in a reply", line)
         if self._lines or separator == b"-" or len(line) > _LINE:
             return self._gather(line, code, text, enhanced)
-        status = leading_status(text) if enhanced else None
+        status = leading_status(text, code // 100) if enhanced else None
         if status is not None:
-            if status.status_class == code // 100:
-                text = text[len(status._text) + 1 :]
-            else:
-                status = None
+            text = text.partition(" ")[2]
         return _made(code, (text,), status)
 
     def _gather(self, line: bytes, code: int, text: str, enhanced: bool) -> Reply | None:
@@ -166,8 +164,7 @@ class ReplyAssembler:
         if not lines:
             self._code = code
             self._octets = 0
-            status = leading_status(text) if enhanced else None
-            self._status = status if status is not None and status.status_class == code // 100 else None
+            self._status = leading_status(text, code // 100) if enhanced else None
         elif code != self._code:
             # Taking the better one would lose mail, the worse one duplicate it.
             raise ParseError(f"another code than {self._code} in the same reply", line)
@@ -175,8 +172,8 @@ class ReplyAssembler:
         if len(lines) >= _REPLY_LINES or self._octets > _REPLY_OCTETS:
             raise ParseError("a reply without end", line, expected="at most 512 lines and 64 KiB")
         status = self._status
-        if status is not None and leading_status(text) == status:
-            text = text[len(str(status)) + 1 :]
+        if status is not None and leading_status(text, code // 100) == status:
+            text = text.partition(" ")[2]
         lines.append(text)
         if line[3:4] == b"-":
             return None
@@ -217,18 +214,24 @@ def _made(code: int, lines: tuple[str, ...], status: EnhancedStatus | None) -> R
 
 
 def _emit(reply: Reply) -> bytes:
+    lines: Sequence[str] = reply.lines
     status = "" if reply.enhanced is None else str(reply.enhanced)
     room = _LINE - 6 - (len(status) + 1 if status else 0)
-    lines = [piece for line in reply.lines for piece in _pieces(line, room)]
+    if len(lines) > 1 or not _fits(lines[0], room):
+        lines = [piece for line in lines for piece in _pieces(line, room)]
     if status:
         lines = [f"{status} {line}" if line else status for line in lines]
-    last = lines.pop()
-    text = "".join([f"{reply.code}-{line}\r\n" for line in lines])
-    return f"{text}{reply.code} {last}\r\n".encode("ascii")
+    octets = "".join([f"{reply.code}-{line}\r\n" for line in lines[:-1]])
+    # The SP stays where nothing follows it, as RFC 5321 section 4.2.1 asks.
+    return f"{octets}{reply.code} {lines[-1]}\r\n".encode("ascii")
+
+
+def _fits(line: str, room: int) -> bool:
+    return len(line) <= room and line.isascii() and line.isprintable()
 
 
 def _pieces(line: str, room: int) -> "Iterator[str]":
-    if not (line.isascii() and line.isprintable()):
+    if not _fits(line, len(line)):
         line = "".join([char if char == "\t" or " " <= char <= "~" else "?" for char in line])
     start = 0
     while len(line) - start > room:

@@ -64,13 +64,20 @@ class EnhancedStatus(Value):
         return hash(self._text)
 
 
-def leading_status(text: str) -> EnhancedStatus | None:
-    """The enhanced status code at the beginning of a text, if SP or the end of the text follows it; else None."""
+def leading_status(text: str, status_class: int) -> EnhancedStatus | None:
+    """The enhanced status code at the beginning of a reply's text.
+
+    Returns:
+        None if there is none, if neither SP nor the end of the text follows it, or if it is of another class:
+        then the digits are text, as in "2.1 km away" (RFC 2034 section 4).
+    """
     head = text.partition(" ")[0]
     status = _by_text.get(head)
-    if status is None and head[1:2] == ".":
+    if status is None:
+        if head[1:2] != ".":
+            return None
         status = _read(head)
-    return status
+    return status if status is not None and status.status_class == status_class else None
 
 
 def _read(text: str) -> EnhancedStatus | None:

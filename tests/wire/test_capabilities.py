@@ -184,6 +184,7 @@ def test_an_offer_as_it_is_sent():
     [
         ("", []),
         ("mx example", []),
+        ("mé.example", []),
         ("mx.example", [("", ())]),
         ("mx.example", [("-X", ())]),
         ("mx.example", [("AUTH=LOGIN", ())]),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError
 from smtpkit.wire import status as module
-from smtpkit.wire.replies import Reply
+from smtpkit.wire.replies import Reply, parse_reply
 from smtpkit.wire.status import EnhancedStatus, leading_status
 
 VECTORS = json.loads(Path(__file__).parent.parent.joinpath("vectors", "enhanced_status.json").read_text())["vectors"]
@@ -22,7 +22,9 @@ STATUSES = st.builds(EnhancedStatus, st.sampled_from([2, 4, 5]), st.integers(0, 
 def test_vector(vector):
     if "reply_code" in vector:
         reply = Reply(vector["reply_code"], "", vector["enhanced"])
-        assert bytes(reply) == f"{vector['reply_code']} {vector['text']}\r\n".encode()
+        octets = f"{vector['reply_code']} {vector['text']}\r\n".encode()
+        assert bytes(reply) == octets
+        assert parse_reply(octets) == reply
     elif vector["rfc"] == "valid":
         assert str(EnhancedStatus.parse(vector["input"])) == vector["input"]
     else:
@@ -82,11 +84,14 @@ def test_fields_and_texts_and_comparisons():
     ("text", "expected"),
     [
         *[(text, "2.1.5") for text in ("2.1.5 Ok", "2.1.5", "2.1.5  ")],
-        *[(text, None) for text in ("2.1 km away", "2.1.5\tOk", "2.1.5, yes", "", " 2.1.5", "Ok", "2.1.5.6 x")],
+        *[
+            (text, None)
+            for text in ("2.1 km away", "2.1.5\tOk", "2.1.5, yes", "", " 2.1.5", "Ok", "2.1.5.6 x", "4.1.5 x", "5.0.0")
+        ],
     ],
 )
-def test_only_a_code_with_a_space_or_nothing_behind_it_leads_a_text(text, expected):
-    status = leading_status(text)
+def test_only_a_code_of_the_class_with_a_space_or_nothing_behind_it_leads_a_text(text, expected):
+    status = leading_status(text, 2)
     assert (None if status is None else str(status)) == expected
 
 
