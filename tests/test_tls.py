@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import LocalProtocolError, TLSError
+from smtpkit.sasl.channel_binding import tls_server_end_point
 from smtpkit.tls import TLS, TLSFacts, client_context, server_context
 
 CERTIFICATES = Path(__file__).parent / "certificates"
@@ -86,6 +87,12 @@ class TestHandshake:
         assert client.facts == TLSFacts("TLSv1.3", cipher, True, certificate, "localhost")
         assert server.facts == TLSFacts("TLSv1.3", cipher, False, None, "localhost", certificate)
         assert cipher.startswith("TLS_")
+
+    def test_both_sides_bind_a_login_to_the_same_octets(self):
+        client, server = connected()
+        octets = tls_server_end_point(client.facts.peer_certificate)
+        assert octets
+        assert octets == tls_server_end_point(server.facts.own_certificate)
 
     def test_facts_name_no_server_where_the_client_did_not(self):
         client, server = new_client(client_context(unverified=True), name=None), new_server()
