@@ -1,7 +1,6 @@
 """What both adapters make of the arguments of serve(): configuration, TLS, admission, and the session for a handler."""
 
 import os
-from functools import cache
 
 from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.config import ServerConfig
@@ -113,10 +112,16 @@ class Admission:
             self._by_address[address] -= 1
 
 
-@cache
+_hooks_of: dict[type, frozenset[str]] = {}
+
+
 def overridden(cls: type, base: type) -> frozenset[str]:
     """The hooks of a session class that are to be called: those it overrides, and on_login, which has a default."""
-    return frozenset(name for name in HOOKS if getattr(cls, name) is not getattr(base, name)) | {"on_login"}
+    hooks = _hooks_of.get(cls)
+    if hooks is None:
+        own = (name for name in HOOKS if getattr(cls, name) is not getattr(base, name))
+        hooks = _hooks_of[cls] = frozenset(own) | {"on_login"}
+    return hooks
 
 
 def session_id() -> str:

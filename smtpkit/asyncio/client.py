@@ -318,7 +318,8 @@ async def send_message(
         return await client.send_message(message, sender, recipients, **(options or {}))
 
 
-async def _next_piece(sending: Sending) -> "bytes | None":
+async def _next_piece(sending: Sending | None) -> "bytes | None":
+    assert sending is not None
     if sending.file is not None:
         return await asyncio.to_thread(sending.read)
     if hasattr(sending.source, "__anext__"):

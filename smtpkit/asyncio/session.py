@@ -75,12 +75,12 @@ def session_factory(handler: "Any", *, in_thread: bool = False) -> "Callable[[],
         return lambda: _StoreSession(handler)
     if not callable(handler):
         raise TypeError(f"a handler is a coroutine function, a store or a Session class, not {handler!r}")
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
         return lambda: _HandlerSession(handler)
     if in_thread:
         return lambda: _ThreadSession(handler)
     if _takes_nothing(handler):
-        return handler
+        return handler  # type: ignore[no-any-return]
     raise TypeError("a plain function would block the event loop: make it async, or say in_thread=True")
 
 

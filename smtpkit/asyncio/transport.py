@@ -5,7 +5,7 @@ import threading
 
 from smtpkit.protocol.needs import READ, WRITE
 
-__all__ = ["Transport", "dial", "listen"]
+__all__ = ["Transport", "dial"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,21 +2,20 @@
 
 from collections import deque
 
-from smtpkit.wire.dots import DotStuffer
-from smtpkit.wire.lines import LINE_TOO_LONG, LineBuffer
-
 from smtpkit.errors import LocalProtocolError, ParseError, RemoteProtocolError
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
 from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
+from smtpkit.wire.dots import DotStuffer
+from smtpkit.wire.lines import LINE_TOO_LONG, LineBuffer
 from smtpkit.wire.replies import ReplyAssembler
 
 __all__ = ["ClientConnection"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, Literal
 
     from smtpkit.protocol.config import ClientConfig
     from smtpkit.protocol.events import Signal
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.wire.replies import Reply
 
-    Event = Reply | ConnectionClosed | Signal
+    Event = Reply | ConnectionClosed | Literal[Signal.NEED_DATA]
 
 _CLOSED = ConnectionClosed()
 _REPLY_LIMIT = 64 * 1024  # octets of one reply, its lines together
@@ -102,12 +101,12 @@ class ClientConnection:
         Raises:
             LocalProtocolError: it is out of order; `.expected` says what is not.
         """
-        if type(item) is BodyChunk:
-            self._send_content(item)
-        elif type(item) is AuthResponse:
-            self._send_response(item)
-        else:
+        if isinstance(item, c.Command):
             self._send_command(item)
+        elif isinstance(item, BodyChunk):
+            self._send_content(item)
+        else:
+            self._send_response(item)
 
     def _send_command(self, command: c.Command) -> None:
         verb = command.verb

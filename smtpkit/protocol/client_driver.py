@@ -122,14 +122,15 @@ class ClientDriver(Driver):
     def _run(self, exchange: "Exchange", body: bytes | None) -> "Needs":
         core = self.core
         position = 0
-        step, value = exchange.send, None
+        step: Any = exchange.send
+        value: Any = None
         if self._implicit:
             self._implicit = False
             try:
                 yield from self._handshake()
                 self._check_handshake()
             except SMTPError as error:
-                step, value = exchange.throw, error  # type: ignore[assignment]
+                step, value = exchange.throw, error
         while True:
             try:
                 want = step(value)
@@ -169,7 +170,7 @@ class ClientDriver(Driver):
                 if self._loss is not None:
                     raise self._fallen()
                 yield READ
-            elif type(event) is ConnectionClosed:
+            elif isinstance(event, ConnectionClosed):
                 self.lost(None)
                 raise self._fallen()
             else:
@@ -186,7 +187,7 @@ class ClientDriver(Driver):
             if self._loss is not None:
                 raise self._fallen()
             return []
-        if type(event) is ConnectionClosed:
+        if isinstance(event, ConnectionClosed):
             self.lost(None)
             raise self._fallen()
         return [event]

@@ -1,9 +1,8 @@
 """The content of one message as a server receives it: framing by DATA or by BDAT, its size, its newlines."""
 
+from smtpkit.protocol.standard_replies import BARE_NEWLINE, CONTAINS_NUL, TOO_LARGE
 from smtpkit.wire.dots import DotUnstuffer
 from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
-
-from smtpkit.protocol.standard_replies import BARE_NEWLINE, CONTAINS_NUL, TOO_LARGE
 
 __all__ = ["ChunkedContent", "DataContent"]
 
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from smtpkit.wire.lines import LineBuffer
-
     from smtpkit.wire.replies import Reply
 
 _UNBOUNDED = 2**63

@@ -1,5 +1,8 @@
 """The envelope of a message: who sends it and who is to get it, as MAIL and RCPT say."""
 
+from collections.abc import Mapping
+
+from smtpkit.errors import ParseError
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.value import Value
 
@@ -7,7 +10,7 @@ __all__ = ["Envelope", "forward_path", "reverse_path"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     Parameters = Mapping[str, Any]
@@ -38,12 +41,11 @@ class Envelope(Value):
         self.sender = reverse_path(sender)
         self.recipients = tuple(forward_path(recipient) for recipient in recipients)
         self.mail_parameters = dict(mail_parameters or {})
-        if rcpt_parameters is None or hasattr(rcpt_parameters, "keys"):
-            self.rcpt_parameters: tuple[Parameters, ...] = (dict(rcpt_parameters or {}),) * len(self.recipients)
-        else:
-            self.rcpt_parameters = tuple(dict(each) for each in rcpt_parameters)
-            if len(self.rcpt_parameters) != len(self.recipients):
-                raise ValueError("as many rcpt_parameters as recipients are wanted")
+        if rcpt_parameters is None or isinstance(rcpt_parameters, Mapping):
+            rcpt_parameters = (rcpt_parameters or {},) * len(self.recipients)
+        self.rcpt_parameters = tuple(dict(each) for each in rcpt_parameters)
+        if len(self.rcpt_parameters) != len(self.recipients):
+            raise ParseError("not as many rcpt_parameters as recipients", expected="one mapping, or one for each")
 
 
 def reverse_path(sender: Mailbox | str | None) -> Mailbox | None:

@@ -17,7 +17,7 @@ __all__ = ["command", "greeting", "hello", "login", "opening", "quit_session", "
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from typing import Any, Literal
 
     from smtpkit.protocol.client import ClientConnection
@@ -34,7 +34,7 @@ _NO_EHLO = frozenset({500, 502, 504, 550})  # answers of servers that know HELO 
 _COMMAND_LINE = 512
 
 
-def greeting() -> "Generator[Wanted, Any, Reply]":
+def greeting() -> "Generator[Wanted, Sequence[Reply], Reply]":
     """Wait for the server's greeting (RFC 5321 section 3.1).
 
     Raises:
@@ -46,7 +46,9 @@ def greeting() -> "Generator[Wanted, Any, Reply]":
     return reply
 
 
-def hello(client: "ClientConnection", name: str, *, fall_back: bool = True) -> "Generator[Wanted, Any, Reply]":
+def hello(
+    client: "ClientConnection", name: str, *, fall_back: bool = True
+) -> "Generator[Wanted, Sequence[Reply], Reply]":
     """Say EHLO (LHLO in LMTP); `client.capabilities` are then the server's.
 
     Args:
@@ -91,7 +93,7 @@ def start_tls(client: "ClientConnection") -> "Generator[Wanted, Any, None]":
 
 def login(
     client: "ClientConnection", credentials: "Credentials", *, allow_in_clear: bool = False
-) -> "Generator[Wanted, Any, Reply]":
+) -> "Generator[Wanted, Sequence[Reply], Reply]":
     """Log in with the best mechanism that both sides have; one attempt (RFC 4954 section 4).
 
     A refused password is not tried with another mechanism: that locks accounts.  No EHLO follows: some
@@ -132,13 +134,13 @@ def login(
     return reply
 
 
-def command(item: Command) -> "Generator[Wanted, Any, Reply]":
+def command(item: Command) -> "Generator[Wanted, Sequence[Reply], Reply]":
     """Send one command and return its reply, whatever it is."""
     (reply,) = yield (item,)
     return reply
 
 
-def reset() -> "Generator[Wanted, Any, Reply]":
+def reset() -> "Generator[Wanted, Sequence[Reply], Reply]":
     """End an open transaction (RFC 5321 section 4.1.1.5).
 
     Raises:
@@ -151,7 +153,7 @@ def reset() -> "Generator[Wanted, Any, Reply]":
     return reply
 
 
-def quit_session() -> "Generator[Wanted, Any, Reply]":
+def quit_session() -> "Generator[Wanted, Sequence[Reply], Reply]":
     """Take leave (RFC 5321 section 4.1.1.10)."""
     (reply,) = yield (Quit(),)
     return reply

@@ -1,8 +1,7 @@
 """A body on its way out: what it holds, and its octets with the newlines that SMTP wants."""
 
-from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
-
 from smtpkit.errors import NotSupported, ParseError
+from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
 
 __all__ = ["Outgoing"]
 

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
     from typing import Any
 
-    from smtpkit.wire.newlines import BodyScan
-
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.exchanges import Wanted
     from smtpkit.protocol.results import SendResult
+    from smtpkit.wire.newlines import BodyScan
 
 _BLOCK = 256 * 1024  # octets read from a file at a time
 

@@ -1,7 +1,5 @@
 """The server's side of a connection: octets in, events out; decisions in, octets out."""
 
-from smtpkit.wire.lines import LINE_TOO_LONG
-
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.events import NEED_DATA, PAUSED, BodyChunk, Connect, ConnectionClosed, Transport
@@ -11,6 +9,7 @@ from smtpkit.protocol.server_steps import Reading, ServerSteps
 from smtpkit.protocol.states import State
 from smtpkit.sasl.questions import FetchSecret, VerifyPassword, VerifyToken
 from smtpkit.wire import commands as c
+from smtpkit.wire.lines import LINE_TOO_LONG
 from smtpkit.wire.replies import Reply
 
 __all__ = ["ServerConnection"]

@@ -97,7 +97,7 @@ class ServerDriver(Driver):
 
     @property
     def body_failed(self) -> bool:
-        """Whether the body that on_body reads was refused or cut off, so that what the hook raises follows from that."""
+        """Whether the body that on_body reads was refused or cut off, so that the hook must fail too."""
         return self._stream_error is not None
 
     def summary(self, answer: "Any") -> str:
@@ -145,7 +145,7 @@ class ServerDriver(Driver):
                 self._decide(event, (yield Call(hook, argument)) if hook in hooks else _default(event))
                 if kind in _HELLOS:
                     yield from self._transaction_dropped()
-            elif kind is BodyChunk:
+            elif isinstance(event, BodyChunk):
                 yield from self._content(event)
             elif kind is c.Data:
                 core.accept()
@@ -220,9 +220,9 @@ class ServerDriver(Driver):
         self._held = event
         self._stream_error = None
         answer = yield Call("on_body")
-        if self._stream_error is None and answer is not None and self.core.unanswered is None:
-            if isinstance(answer, Reply) and answer.code >= 400:
-                self.core.reject(answer)  # no need to keep the rest
+        refused = isinstance(answer, Reply) and answer.code >= 400
+        if refused and self._stream_error is None and self.core.unanswered is None:
+            self.core.reject(answer)  # no need to keep the rest
         try:
             while (need := self.next_chunk()) is not DONE:
                 if need is READ:
@@ -252,14 +252,13 @@ class ServerDriver(Driver):
             if event is NEED_DATA:
                 self.waits += 1
                 return READ
-            kind = type(event)
-            if kind is BodyChunk:
+            if isinstance(event, BodyChunk):
                 if event.data:
                     return event.data
-            elif kind is BodyRefused:
+            elif isinstance(event, BodyRefused):
                 self._stream_error = MessageRefused(event.reply)
                 raise self._stream_error
-            elif kind is not Answered:
+            elif not isinstance(event, Answered):
                 self._held = event
                 self._stream_error = ConnectionLost("the client gave the message up", stage="body")
                 raise self._stream_error

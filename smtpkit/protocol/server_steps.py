@@ -1,7 +1,5 @@
 """What each command does to a server's session once it stands in order, and what each decision on it does."""
 
-from smtpkit.wire.lines import LineBuffer
-
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.content import ChunkedContent, DataContent
 from smtpkit.protocol.envelope import Envelope
@@ -11,6 +9,7 @@ from smtpkit.protocol.refusals import Budget
 from smtpkit.protocol.server_auth import ServerLogin
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.wire import commands as c
+from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import Reply
 
 __all__ = ["Reading", "ServerSteps"]

@@ -76,7 +76,7 @@ def checked(hook: str, answer: "Any") -> "Any":
     """
     if answer is None or isinstance(answer, Reply) or hook == "on_login":
         return answer
-    if hook in ("on_message", "on_body") and isinstance(answer, (list, tuple)):
-        if all(isinstance(each, Reply) for each in answer):
-            return answer
+    is_sequence = hook in ("on_message", "on_body") and isinstance(answer, (list, tuple))
+    if is_sequence and all(isinstance(each, Reply) for each in answer):
+        return answer
     raise TypeError(f"{hook} returns None or a Reply, not {type(answer).__name__}")

@@ -1,5 +1,7 @@
 """The mail transaction of a client: MAIL, RCPT and the content in the shortest conversation the RFCs allow."""
 
+from contextlib import suppress
+
 from smtpkit.errors import ConnectionLost, MessageRefused, RecipientsRefused, SenderRefused, SMTPError, Timeout
 from smtpkit.protocol.events import BodyChunk
 from smtpkit.protocol.needs import NEXT_CHUNK
@@ -119,10 +121,8 @@ def _piece(octets: bytes, last: bool, chunked: bool) -> "Group":
 def _reset(client: "ClientConnection") -> "Generator[Wanted, Any, None]":
     # Leave the connection fit for the next transaction (RFC 5321 section 4.1.1.5).
     if client.closing is None and client.state in (State.MAIL, State.RCPT, State.BDAT, State.BDAT_FAILED):
-        try:
+        with suppress(ConnectionLost, Timeout):  # the refusal stands, whatever became of the connection
             yield (Rset(),)
-        except (ConnectionLost, Timeout):
-            pass  # the refusal stands, whatever became of the connection
 
 
 def _groups(commands: "tuple[Command, ...]", start: "Group", pipelining: bool) -> "list[Group]":

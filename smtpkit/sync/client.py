@@ -3,7 +3,6 @@
 from contextlib import suppress
 from time import monotonic
 
-from smtpkit.sync.transport import Transport, dial
 from smtpkit.connecting import ClientSettings
 from smtpkit.errors import ConnectionLost, LocalProtocolError, SMTPError, Timeout
 from smtpkit.protocol import exchanges
@@ -12,6 +11,7 @@ from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.needs import CHUNK, DONE
 from smtpkit.protocol.results import SendResult
 from smtpkit.protocol.sending import Sending
+from smtpkit.sync.transport import Transport, dial
 
 __all__ = ["Client", "connect", "send_message"]
 
@@ -152,11 +152,13 @@ class Client:
                 self._driver,
             )
         except TimeoutError as error:
-            raise Timeout(f"no connection to {target} within {settings.connect_timeout:g} s", stage="connect") from error
+            message = f"no connection to {target} within {settings.connect_timeout:g} s"
+            raise Timeout(message, stage="connect") from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
         try:
-            self.greeting = self._perform(settings.opening(self._core, self._transport.local))
+            own_end = self._transport.local
+            self.greeting = self._perform(settings.opening(self._core, own_end))
         except SMTPError as error:
             self.close()
             raise settings.diagnosed(error) from error.__cause__
@@ -173,7 +175,8 @@ class Client:
         if self._busy:
             raise LocalProtocolError("the client is in use by another call", expected="one call at a time")
         if self._cause is not None or self._transport.closed:
-            raise ConnectionLost(f"the connection is not usable any more: {self._cause or 'it was closed'}") from self._cause
+            reason = self._cause or "it was closed"
+            raise ConnectionLost(f"the connection is not usable any more: {reason}") from self._cause
         self._busy = True
         transport, driver = self._transport, self._driver
         seconds = deadline if deadline is not None else self._settings.deadline
@@ -182,7 +185,7 @@ class Client:
             driver.start(exchange, sending.held if sending is not None else None)
             need = transport.until(driver.next)
             while need is not DONE:
-    XX
+                answer = _next_piece(sending) if need is CHUNK else need.function()
                 need = transport.until(driver.next, answer)
         except BaseException as error:
             self._after(error)
@@ -289,7 +292,8 @@ def send_message(
         return client.send_message(message, sender, recipients, **(options or {}))
 
 
-def _next_piece(sending: Sending) -> "bytes | None":
+def _next_piece(sending: Sending | None) -> "bytes | None":
+    assert sending is not None
     if sending.file is not None:
         return sending.read()
     return next(sending.source, None)

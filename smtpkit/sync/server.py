@@ -243,7 +243,7 @@ class _Connection:
                 answer = checked(need.name, hook(need.argument))
         except ReplyError as error:
             answer = error.reply
-        except Exception:
+        except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
                 _log.exception("%s %s failed", session.id, need.name)
             answer = INTERNAL_ERROR
