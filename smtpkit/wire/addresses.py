@@ -171,8 +171,8 @@ def _check(mailbox: Mailbox) -> None:
         if local_part.lower() != "postmaster":
             raise ParseError("no domain", local_part, enhanced="5.1.3")
         return
-    if re.fullmatch(r"[^\x00-\x1f\x7f]*+", local_part) is None:
-        raise ParseError("control character in the local-part", local_part, enhanced="5.1.3")
+    if re.fullmatch(r"[^\x00-\x1f\x7f\ud800-\udfff]*+", local_part) is None:
+        raise ParseError("control character or surrogate in the local-part", local_part, enhanced="5.1.3")
     if not (is_address_literal(domain) if domain.startswith("[") else is_domain(domain)):
         raise ParseError("bad domain", domain, enhanced="5.1.3")
     text = str(mailbox)
@@ -184,10 +184,7 @@ def _check(mailbox: Mailbox) -> None:
 
 
 def _octets(text: str) -> int:
-    try:
-        return len(text) if text.isascii() else len(text.encode())
-    except UnicodeEncodeError as error:
-        raise ParseError("lone surrogate", text, offset=error.start, enhanced="5.1.3") from error
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _read_mailbox(text: str, start: int) -> tuple[Mailbox, int]:

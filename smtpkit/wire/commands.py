@@ -307,7 +307,7 @@ def _words(kind: "type[Noop] | type[Help]") -> "Callable[[str, bool], Command]":
 
 def _question(kind: "type[Vrfy] | type[Expn]") -> "Callable[[str, bool], Command]":
     def parse(argument: str, smtputf8: bool) -> Command:
-        match = re.fullmatch(rf"{_WORD}( SMTPUTF8)?", argument, re.IGNORECASE)
+        match = re.fullmatch(rf"{_WORD}( SMTPUTF8)?", argument, re.IGNORECASE | re.ASCII)
         if match is None:
             raise ParseError("not one String")
         return kind(unquote(match[1]), match[2] is not None)

@@ -4,6 +4,7 @@ import re
 
 from smtpkit.errors import ParseError
 from smtpkit.wire.date_times import is_date_time
+from smtpkit.wire.strings import check_no_controls
 from smtpkit.wire.value import Value
 from smtpkit.wire.xtext import utf8_xtext_decode, utf8_xtext_encode, xtext_decode, xtext_encode
 
@@ -17,10 +18,10 @@ class OriginalRecipient(Value):
 
     Args:
         address_type: "rfc822", "utf-8", or another registered type, which is passed on unchanged.
-        address: decoded; printable ASCII unless the type is "utf-8".
+        address: decoded; 1 to 500 characters without controls, ASCII unless the type is "utf-8".
 
     Raises:
-        ParseError: the type is no atom, or the address is empty or not printable.
+        ParseError: the type is no atom, or the address is none of that kind.
     """
 
     __slots__ = ("address_type", "address")  # noqa: RUF023 (order of the constructor)
@@ -33,15 +34,16 @@ class OriginalRecipient(Value):
         self.address = address
         if re.fullmatch(r"[!#-'*+\-/-9?A-Z^-~]++", address_type) is None:  # atext but "=", which no value may hold
             raise ParseError("bad address type", address_type)
-        if not (address and address.isprintable() and (address.isascii() or known == "utf-8")):
+        if not (0 < len(address) <= 500 and (address.isascii() or known == "utf-8")):
             raise ParseError("bad original recipient", address)
+        check_no_controls(address)
 
     @classmethod
     def parse(cls, text: str) -> "OriginalRecipient":
-        """Read addr-type ";" xtext, at most 500 characters; ParseError if it is not that."""
+        """Read addr-type ";" xtext; ParseError if it is not that."""
         address_type, semicolon, address = text.partition(";")
-        if not semicolon or len(text) > 500:
-            raise ParseError("bad ORCPT", text, expected="addr-type;xtext, 500 characters at most")
+        if not semicolon:
+            raise ParseError("bad ORCPT", text, expected="addr-type;xtext")
         decode = utf8_xtext_decode if address_type.lower() == "utf-8" else xtext_decode
         return cls(address_type, decode(address))
 

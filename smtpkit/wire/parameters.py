@@ -61,7 +61,7 @@ def parse_parameters(verb: str, text: str) -> "dict[str, Any]":
         keyword, equals, value = parameter.partition("=")
         codec = PARAMETERS.get(keyword)
         if codec is None:
-            keyword = keyword.upper()
+            keyword = _upper(keyword)
             codec = PARAMETERS.get(keyword)
         if keyword in values:
             raise ParseError("parameter given twice", parameter)
@@ -112,6 +112,11 @@ def check_parameters(verb: str, parameters: "Mapping[str, Any]") -> "dict[str, A
     return values
 
 
+def _upper(text: str) -> str:
+    # str.upper() would also make ASCII letters of U+017F and U+0131.
+    return text.upper() if text.isascii() else text
+
+
 def _unknown(parameter: str, keyword: str, value: str | None) -> str | None:
     if re.fullmatch(r"[A-Z0-9][A-Z0-9-]*+", keyword) is None:
         raise ParseError("bad parameter", parameter, expected="keyword, then perhaps =value")
@@ -147,7 +152,7 @@ def _one_of(*words: str) -> "Callable[[str], str]":
     table = {word: word for word in words}
 
     def parse(text: str) -> str:
-        word = table.get(text) or table.get(text.upper())
+        word = table.get(text) or table.get(_upper(text))
         if word is None:
             raise ParseError("bad value", text, expected=" or ".join(words))
         return word
@@ -163,7 +168,7 @@ def _parse_envid(text: str) -> str:
 
 
 def _parse_notify(text: str) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(text.upper().split(",")))
+    words = tuple(dict.fromkeys(_upper(text).split(",")))
     if words == ("NEVER",) or {"SUCCESS", "FAILURE", "DELAY"}.issuperset(words):
         return words
     raise ParseError("bad NOTIFY", text, expected="NEVER, or a list of SUCCESS, FAILURE and DELAY")
@@ -171,8 +176,10 @@ def _parse_notify(text: str) -> tuple[str, ...]:
 
 def _parse_auth(text: str) -> Mailbox | None:
     address = xtext_decode(text)
+    if address == "<>":
+        return None
     try:
-        return None if address == "<>" else Mailbox.parse(address)
+        return Mailbox.parse(address if "@" in address else "")  # the bare postmaster is no Mailbox of the grammar
     except ParseError as error:
         raise ParseError("bad AUTH", text, expected="a mailbox as xtext, or <>") from error
 
