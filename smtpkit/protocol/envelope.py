@@ -29,7 +29,7 @@ class Envelope(Value):
         ParseError: an address is not in the grammar, or the parameters do not match the recipients.
     """
 
-    __slots__ = ("sender", "recipients", "mail_parameters", "rcpt_parameters")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("sender", "recipients", "mail_parameters", "rcpt_parameters")
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class Outcome(Value):
         reply: the server's words; None where the verdict is UNKNOWN.
     """
 
-    __slots__ = ("verdict", "reply")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("verdict", "reply")
 
     def __init__(self, verdict: Verdict, reply: "Reply | None") -> None:
         self.verdict = verdict

@@ -25,7 +25,7 @@ class ClientFacts(Value):
         ParseError: the password cannot be written as octets.
     """
 
-    __slots__ = (  # noqa: RUF023 (the constructor's order)
+    __slots__ = (
         "username",
         "password",
         "token",
@@ -81,7 +81,7 @@ class ServerFacts(Value):
         nonce: fixes the server's nonce, for tests; None makes a random one.
     """
 
-    __slots__ = (  # noqa: RUF023 (the constructor's order)
+    __slots__ = (
         "hostname",
         "channel_binding",
         "certificate_identity",

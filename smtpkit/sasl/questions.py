@@ -23,7 +23,7 @@ class VerifyPassword(Value):
         password: as the client sent it; nothing is normalized.
     """
 
-    __slots__ = ("authzid", "username", "password")  # noqa: RUF023 (the constructor's order)
+    __slots__ = ("authzid", "username", "password")
 
     def __init__(self, authzid: str, username: str, password: str) -> None:
         self.authzid = authzid
@@ -41,7 +41,7 @@ class FetchSecret(Value):
     mechanism does, and a secret that was handed out has not logged anybody in yet.
     """
 
-    __slots__ = ("username", "mechanism")  # noqa: RUF023 (the constructor's order)
+    __slots__ = ("username", "mechanism")
 
     def __init__(self, username: str, mechanism: str) -> None:
         self.username = username
@@ -57,7 +57,7 @@ class VerifyToken(Value):
         token: the OAuth 2.0 access token.
     """
 
-    __slots__ = ("username", "token")  # noqa: RUF023 (the constructor's order)
+    __slots__ = ("username", "token")
 
     def __init__(self, username: str, token: str) -> None:
         self.username = username

@@ -28,7 +28,7 @@ class ScramKeys(Value):
         ParseError: the mechanism is not known, or there are no iterations.
     """
 
-    __slots__ = ("mechanism", "iterations", "salt", "stored_key", "server_key")  # noqa: RUF023 (the constructor's order)
+    __slots__ = ("mechanism", "iterations", "salt", "stored_key", "server_key")
 
     def __init__(self, mechanism: str, iterations: int, salt: bytes, stored_key: bytes, server_key: bytes) -> None:
         hash_name(mechanism)

@@ -19,7 +19,7 @@ class ClientFirst(Value):
         bare: the rest, as it stands.
     """
 
-    __slots__ = ("header", "binding", "authzid", "username", "nonce", "bare")  # noqa: RUF023 (the constructor's order)
+    __slots__ = ("header", "binding", "authzid", "username", "nonce", "bare")
 
     def __init__(self, header: str, binding: str, authzid: str, username: str, nonce: str, bare: str) -> None:
         self.header = header
