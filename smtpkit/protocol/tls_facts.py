@@ -19,7 +19,7 @@ class TLSFacts(Value):
             may be bound to it.
     """
 
-    __slots__ = (  # noqa: RUF023 (the constructor's order)
+    __slots__ = (
         "version",
         "cipher",
         "verified",
