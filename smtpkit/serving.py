@@ -15,6 +15,7 @@ __all__ = ["Admission", "ServerSettings", "overridden", "session_id"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from typing import Any
 
     from smtpkit.endpoints import Listener
@@ -40,14 +41,14 @@ class ServerSettings:
         tls: "ssl.SSLContext | tuple[str, str] | None",
         auth: "Any",
         limits: Limits | None,
-        transcript: "Transcript | None",
+        transcript: "Transcript | Callable[[], Transcript] | None",
         **settings: "Any",
     ) -> None:
         implicit = [listener for listener in listeners if listener.implicit_tls]
         if implicit and tls is None:
             raise ValueError("implicit TLS needs tls=")
         self.listeners = listeners
-        self.transcript = transcript
+        self._transcript = transcript
         self.context = _context(tls)
         changes: dict[str, Any] = dict(settings)
         if auth is not None:
@@ -59,6 +60,10 @@ class ServerSettings:
         if tls is not None:
             changes["tls_available"] = True
         self.config = config.replace(**changes) if config is not None else ServerConfig(**changes)
+
+    def new_transcript(self) -> "Transcript | None":
+        """What records one session."""
+        return self._transcript() if callable(self._transcript) else self._transcript
 
     def make_tls(self) -> "TLS":
         """The server's side of TLS, for one connection."""

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import AsyncIterator, Generator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -146,7 +146,7 @@ class _Connection:
 
     def __init__(self, server: Server, implicit_tls: bool) -> None:
         settings = server._settings
-        core = ServerConnection(settings.config, transcript=settings.transcript)
+        core = ServerConnection(settings.config, transcript=settings.new_transcript())
         session = self._session = server._make_session()
         session._core = core
         session.id = session_id()
@@ -269,7 +269,7 @@ def serve(
     listeners: "Sequence[Listener] | None" = None,
     reuse_port: bool = False,
     in_thread: bool = False,
-    transcript: "Transcript | None" = None,
+    transcript: "Transcript | Callable[[], Transcript] | None" = None,
     **settings: "Any",
 ) -> Server:
     """Serve SMTP or LMTP.
@@ -289,7 +289,7 @@ def serve(
         listeners: several endpoints, in place of all these.
         reuse_port: whether several processes may listen on the port.
         in_thread: whether the handler is a plain function, to be called in a worker thread.
-        transcript: records every session.
+        transcript: records every session; or a callable that gives each its own.
         settings: further arguments of ServerConfig, such as `lmtp` or `max_message_size`.
 
     Returns:

@@ -21,7 +21,7 @@ __all__ = ["Server", "serve"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -175,7 +175,7 @@ class _Connection:
 
     def __init__(self, server: Server, sock: socket.socket, implicit_tls: bool) -> None:
         settings = server._settings
-        core = ServerConnection(settings.config, transcript=settings.transcript)
+        core = ServerConnection(settings.config, transcript=settings.new_transcript())
         session = self._session = server._make_session()
         session._core = core
         session.id = session_id()
@@ -285,7 +285,7 @@ def serve(
     sock: "socket.socket | None" = None,
     listeners: "Sequence[Listener] | None" = None,
     reuse_port: bool = False,
-    transcript: "Transcript | None" = None,
+    transcript: "Transcript | Callable[[], Transcript] | None" = None,
     **settings: "Any",
 ) -> Server:
     """Serve SMTP or LMTP.
@@ -304,7 +304,7 @@ def serve(
         sock: a bound socket, in place of host and port.
         listeners: several endpoints, in place of all these.
         reuse_port: whether several processes may listen on the port.
-        transcript: records every session.
+        transcript: records every session; or a callable that gives each its own.
         settings: further arguments of ServerConfig, such as `lmtp` or `max_message_size`.
 
     Returns:
