@@ -48,6 +48,11 @@ class SessionFacts:
         return self._core.tls
 
     @property
+    def hostname(self) -> str:
+        """What the server calls itself in greeting and EHLO reply."""
+        return self._core.config.hostname
+
+    @property
     def hello_name(self) -> str | None:
         """What the client calls itself in EHLO, HELO or LHLO."""
         return self._core.hello_name
