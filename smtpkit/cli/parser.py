@@ -1,0 +1,62 @@
+"""The argument parser of every command: argparse, with its errors in one line."""
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+
+from smtpkit.cli.output import complain
+
+__all__ = ["Parser", "port", "positive", "seconds"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_USAGE = 2
+_HIGHEST_PORT = 65535
+
+
+class Parser(ArgumentParser):
+    """As argparse's, but it takes no abbreviations and says what is wrong in one line.
+
+    Args:
+        prog: "smtpkit" and the command.
+        description, epilog: what --help shows before and after the options, with its line breaks.
+    """
+
+    def __init__(self, *, prog: str, description: str, epilog: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> "NoReturn":
+        """Say what is wrong, and exit with status 2."""
+        complain(f"{message} (see {self.prog} --help)")
+        self.exit(_USAGE)
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 is one of them."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= _HIGHEST_PORT):
+        raise ArgumentTypeError(f"a port is a number up to {_HIGHEST_PORT}, not {text!r}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise ArgumentTypeError(f"a whole number above 0 is wanted, not {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A duration above 0."""
+    try:
+        duration = float(text)
+    except ValueError:
+        duration = 0.0
+    if not 0 < duration < float("inf"):
+        raise ArgumentTypeError(f"seconds above 0 are wanted, not {text!r}")
+    return duration

@@ -1,0 +1,150 @@
+"""`smtpkit serve`: receive mail, and store it in a Maildir or show it."""
+
+import asyncio
+import signal
+
+from smtpkit.asyncio import Server, serve
+from smtpkit.cli.output import say, show
+from smtpkit.cli.parser import port, positive
+from smtpkit.errors import ParseError
+from smtpkit.protocol.auth_policy import AuthPolicy
+from smtpkit.protocol.transcript import Transcript
+
+__all__ = ["EPILOG", "configure", "run"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from smtpkit.stores import Maildir, Printing
+
+EPILOG = """\
+It takes mail for any recipient, and never passes it on.  Neither --maildir nor --print means --print.
+SIGINT or SIGTERM: transactions under way are finished (5 seconds at most), then it ends; a second one ends it at once.
+
+exit status:
+  0  it was told to end
+  1  it cannot serve: the port is in use, a file cannot be read, the Maildir cannot be written
+  2  the arguments make no sense
+"""
+
+_GRACE = 5.0  # seconds
+
+
+def configure(parser: "ArgumentParser") -> None:
+    """Add the options."""
+    where = parser.add_argument_group("where to listen")
+    where.add_argument("--host", default="127.0.0.1", help='address or name; "" for every address')
+    where.add_argument("--port", type=port, default=8025, help="TCP port; 0 for a free one")
+    where.add_argument("--unix", metavar="PATH", help="a unix socket, in place of TCP")
+    where.add_argument("--lmtp", action="store_true", help="speak LMTP")
+    where.add_argument("--hostname", help="what the server calls itself")
+    target = parser.add_argument_group("what to do with mail").add_mutually_exclusive_group()
+    target.add_argument("--maildir", metavar="DIR", help="store each message in this Maildir")
+    target.add_argument("--print", action="store_true", help="show each message")
+    content = parser.add_argument_group("messages")
+    content.add_argument("--crlf", action="store_true", help="store line ends as they came, not as LF")
+    content.add_argument("--no-trace", action="store_true", help="store without Return-Path, Delivered-To and Received")
+    content.add_argument("--max-message-size", type=positive, metavar="N", help="octets (default: 33554432)")
+    tls = parser.add_argument_group("TLS and login")
+    tls.add_argument("--tls-cert", metavar="F", help="certificate in PEM, with what leads to its authority")
+    tls.add_argument("--tls-key", metavar="F", help="its key, if it is in a file of its own")
+    tls.add_argument("--implicit-tls", action="store_true", help="TLS from the first octet, in place of STARTTLS")
+    tls.add_argument("--auth", action="append", metavar="USER:PASSWORD", help="who may, and must, log in; repeatable")
+    tls.add_argument("--allow-auth-in-clear", action="store_true", help="offer login without TLS")
+    parser.add_argument("--verbose", action="store_true", help="show every session on standard error")
+
+
+def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
+    """Serve until a signal comes."""
+    _check(parser, arguments)
+    settings: dict[str, Any] = {"lmtp": arguments.lmtp}
+    if arguments.max_message_size is not None:
+        settings["max_message_size"] = arguments.max_message_size
+    if arguments.tls_cert is not None:
+        settings["tls"] = (arguments.tls_cert, arguments.tls_key)
+    if arguments.verbose:
+        settings["transcript"] = _Sessions().transcript
+    asyncio.run(_serve(parser, arguments, settings))
+    return 0
+
+
+def _check(parser: "ArgumentParser", arguments: "Namespace") -> None:
+    if arguments.tls_cert is None and (arguments.tls_key is not None or arguments.implicit_tls):
+        parser.error(f"{'--implicit-tls' if arguments.implicit_tls else '--tls-key'} needs --tls-cert")
+    in_clear = arguments.tls_cert is None and arguments.unix is None
+    if arguments.auth and in_clear and not arguments.allow_auth_in_clear:
+        parser.error("--auth needs --tls-cert, or --allow-auth-in-clear to have passwords sent in clear")
+
+
+def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None:
+    if not arguments.auth:
+        return None
+    from smtpkit.sasl import mechanism_names
+
+    passwords = {}
+    for each in arguments.auth:
+        user, colon, password = each.partition(":")
+        if not (user and colon and password):
+            parser.error("--auth wants USER:PASSWORD")  # and shows neither
+        passwords[user] = password
+    # A unix socket does not leave this host.
+    in_clear = arguments.allow_auth_in_clear or arguments.unix is not None
+    return AuthPolicy(passwords, mechanisms=mechanism_names("password"), allow_in_clear=in_clear)
+
+
+def _store(arguments: "Namespace") -> "Maildir | Printing":
+    from smtpkit.stores import Maildir, Printing
+
+    if arguments.maildir is None:
+        return Printing()
+    return Maildir(arguments.maildir, crlf=arguments.crlf, trace=not arguments.no_trace)
+
+
+async def _serve(parser: "ArgumentParser", arguments: "Namespace", settings: "dict[str, Any]") -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    try:
+        server = serve(
+            _store(arguments),
+            arguments.host,
+            arguments.port,
+            unix=arguments.unix,
+            hostname=arguments.hostname,
+            implicit_tls=arguments.implicit_tls,
+            auth=_auth(parser, arguments),
+            **settings,
+        )
+    except ParseError as error:
+        parser.error(f"--hostname: {error}")
+    async with server:
+        say(f"listening on {_where(server)}")
+        await told.wait()
+        for number in signals:
+            loop.remove_signal_handler(number)
+        await server.close(_GRACE)
+
+
+def _where(server: Server) -> str:
+    address = server.addresses[0]
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, number = address
+    return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+
+
+class _Sessions:
+    """Numbers the sessions, so that lines of one can be told from those of another."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def transcript(self) -> Transcript:
+        """What shows the next session."""
+        self._count += 1
+        number = self._count
+        return Transcript(lambda line: show(f"[{number}] {line}"))
