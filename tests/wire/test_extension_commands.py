@@ -1,0 +1,89 @@
+"""The commands that extensions add, and the unknown ones, as values."""
+
+import pickle
+
+import pytest
+
+from smtpkit.errors import ParseError
+from smtpkit.wire.extension_commands import (
+    HISTORIC_VERBS,
+    SYNTAX,
+    Auth,
+    Etrn,
+    StartTLS,
+    UnknownCommand,
+    XClient,
+    XForward,
+)
+
+WRITTEN = [
+    (StartTLS(), b"STARTTLS\r\n"),
+    (Auth("plain"), b"AUTH PLAIN\r\n"),
+    (Auth("EXTERNAL", b""), b"AUTH EXTERNAL =\r\n"),
+    (Auth("PLAIN", b"\0a\0b"), b"AUTH PLAIN AGEAYg==\r\n"),
+    (Auth("SCRAM_X-1", b"x" * 100), b"AUTH SCRAM_X-1 " + b"eHh4" * 33 + b"eA==\r\n"),
+    (Etrn("@example.com"), b"ETRN @example.com\r\n"),
+    (Etrn('a"b'), b'ETRN "a\\"b"\r\n'),
+    (XClient({"name": "[UNAVAILABLE]", "ADDR": "192.0.2.1"}), b"XCLIENT NAME=[UNAVAILABLE] ADDR=192.0.2.1\r\n"),
+    (XForward({"HELO": "a b=é", "IDENT": ""}), b"XFORWARD HELO=a+20b+3D+C3+A9 IDENT=\r\n"),
+    (UnknownCommand("xyz"), b"XYZ\r\n"),
+    (UnknownCommand("X-1", " any  text"), b"X-1  any  text\r\n"),
+]
+
+
+@pytest.mark.parametrize(("command", "octets"), WRITTEN, ids=lambda value: repr(value)[:40])
+def test_bytes_gives_the_line(command, octets):
+    assert bytes(command) == octets
+    assert octets.startswith(command.verb.encode())
+
+
+@pytest.mark.parametrize("command", [command for command, _ in WRITTEN], ids=repr)
+def test_a_command_is_a_value(command):
+    again = pickle.loads(pickle.dumps(command))
+    assert again == command
+    assert hash(again) == hash(command)
+
+
+def test_repr_never_shows_an_initial_response():
+    assert repr(Auth("PLAIN", b"\0user\0secret")) == "Auth('PLAIN', <hidden>)"
+    assert repr(Auth("PLAIN", b"")) == "Auth('PLAIN', <hidden>)"
+    assert repr(Auth("PLAIN")) == "Auth('PLAIN')"
+
+
+def test_the_syntax_of_every_known_verb_is_told():
+    assert len(SYNTAX) == 18
+    assert all(text.isascii() and text.split()[0] == verb for verb, text in SYNTAX.items())
+    assert not HISTORIC_VERBS & set(SYNTAX)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Auth(""),
+        lambda: Auth("A" * 21),
+        lambda: Auth("PLA IN"),
+        lambda: Auth("PLAIN\r\n"),
+        lambda: Auth("\u017f"),
+        lambda: Etrn("a\nb"),
+        lambda: Etrn("é"),
+        lambda: XClient({}),
+        lambda: XClient({f"N{number}": "" for number in range(33)}),
+        lambda: XClient({"NAME": "a", "name": "b"}),
+        lambda: XClient({"NA=ME": "a"}),
+        lambda: XClient({"": "a"}),
+        lambda: XForward({"NAME": "a" * 256}),
+        lambda: XForward({"NAME": "a\r\nb"}),
+        lambda: XForward({"NAME": "\x1b"}),
+        lambda: UnknownCommand(""),
+        lambda: UnknownCommand("A B"),
+        lambda: UnknownCommand("A_B"),
+        lambda: UnknownCommand("mail"),
+        lambda: UnknownCommand("X", "a\r\nb"),
+        lambda: UnknownCommand("X", "a "),
+        lambda: UnknownCommand("X", " "),
+        lambda: UnknownCommand("X", "é"),
+    ],
+)
+def test_what_could_not_be_sent_is_not_made(make):
+    with pytest.raises(ParseError):
+        make()
