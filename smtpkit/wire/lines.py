@@ -57,7 +57,7 @@ class LineBuffer:
             self._at = self._searched = 0
         elif octets:
             before = self._pieces[-1] if self._pieces else self._front
-            if b"\r\n" in octets or (octets[0] == 10 and before[-1] == 13):
+            if b"\r\n" in octets or (octets.startswith(b"\n") and before.endswith(b"\r")):
                 self._completed = True
             self._pieces.append(octets)
             self._pieces_size += len(octets)
@@ -132,14 +132,15 @@ class LineBuffer:
         self._completed = False
 
     def _starve(self, limit: int) -> None:
-        unread = len(self)
-        self._searched = len(self._front)
-        if self.overlong or unread >= limit:
+        if self.overlong or len(self) >= limit:
             self.overlong = True
-        if unread == 0:
-            self._empty()
-        elif self.overlong:
             last = self._pieces[-1] if self._pieces else self._front
             self._empty()
             # It may be half of the CRLF.
-            self._front = b"\r" if last[-1] == 13 else b""
+            self._front = b"\r" if last.endswith(b"\r") else b""
+            return
+        if self._at * 2 > len(self._front):
+            # The beginning of a line does not keep a whole read in memory.  Less is copied than was read before.
+            self._front = self._front[self._at :]
+            self._at = 0
+        self._searched = len(self._front)
