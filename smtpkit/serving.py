@@ -10,7 +10,7 @@ from smtpkit.protocol.standard_replies import TOO_MANY_CONNECTIONS
 from smtpkit.wire.addresses import is_domain
 from smtpkit.wire.literals import address_literal
 
-__all__ = ["Admission", "ServerSettings", "overridden", "session_id"]
+__all__ = ["Admission", "ServerLog", "ServerSettings", "overridden", "session_id"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.endpoints import Listener
+    from smtpkit.protocol.server_driver import ServerDriver
+    from smtpkit.protocol.session import SessionFacts
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
     from smtpkit.wire.replies import Reply
@@ -115,6 +117,39 @@ class Admission:
             del self._by_address[address]
         else:
             self._by_address[address] -= 1
+
+
+class ServerLog:
+    """The log lines of a server; each names the session.
+
+    `smtpkit.server` has connections at DEBUG and failures of the user's code at ERROR, with their traceback;
+    `smtpkit.server.mail` one line at INFO for each message.
+    """
+
+    def __init__(self) -> None:
+        # Not at import: a client would pay for it.
+        from logging import INFO, getLogger
+
+        self._server = getLogger("smtpkit.server")
+        self._mail = getLogger("smtpkit.server.mail")
+        self._info = INFO
+
+    def opened(self, session: "SessionFacts") -> None:
+        """A client has connected."""
+        self._server.debug("%s connect from %s", session.id, session.peer)
+
+    def closed(self, session: "SessionFacts") -> None:
+        """It has gone."""
+        self._server.debug("%s closed", session.id)
+
+    def failed(self, session: "SessionFacts", hook: str) -> None:
+        """The user's code raised the exception that is being handled."""
+        self._server.exception("%s %s failed", session.id, hook)
+
+    def message(self, session: "SessionFacts", driver: "ServerDriver", answer: "Any") -> None:
+        """The user's code has answered a message."""
+        if self._mail.isEnabledFor(self._info):
+            self._mail.info("%s %s", session.id, driver.summary(answer))
 
 
 _hooks_of: dict[type, frozenset[str]] = {}

@@ -1,7 +1,6 @@
 """The asyncio server: listens, runs a driver for each connection, and calls the session's hooks."""
 
 import asyncio
-import logging
 from contextlib import suppress
 
 from smtpkit.asyncio.session import Session, session_factory
@@ -13,7 +12,7 @@ from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR
-from smtpkit.serving import Admission, ServerSettings, overridden, session_id
+from smtpkit.serving import Admission, ServerLog, ServerSettings, overridden, session_id
 
 __all__ = ["Server", "serve"]
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from smtpkit.protocol.needs import Call
     from smtpkit.protocol.transcript import Transcript
 
-_log = logging.getLogger("smtpkit.server")
-_mail_log = logging.getLogger("smtpkit.server.mail")
-
 
 class Server:
     """A server; `serve()` makes it.  Enter it with `async with`, or await it, and it listens.
@@ -45,6 +41,7 @@ class Server:
         self._make_session = session_factory(handler, in_thread=in_thread)
         self._settings = settings
         self._admission = Admission(settings.config.limits)
+        self._log = ServerLog()
         self._connections: set[_Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._sockets: list[socket.socket] = []
@@ -191,7 +188,7 @@ class _Connection:
         if refusal is not None:
             server.counters["refused"] += 1
             self._driver.turn_away(refusal)
-        _log.debug("%s connect from %s", session.id, session.peer)
+        server._log.opened(session)
         self.transport.start(self._driver.next)
 
     @property
@@ -230,11 +227,11 @@ class _Connection:
             answer = error.reply
         except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
-                _log.exception("%s %s failed", session.id, need.name)
+                self._server._log.failed(session, need.name)
             answer = INTERNAL_ERROR
         if need.name in ("on_message", "on_body"):
             self._server.counters["messages"] += 1
-            _mail_log.info("%s %s", session.id, self._driver.summary(answer))
+            self._server._log.message(session, self._driver, answer)
         return answer
 
     async def _body(self) -> "AsyncIterator[bytes]":
@@ -248,7 +245,7 @@ class _Connection:
             server._connections.discard(self)
             if self._admitted:
                 server._admission.leave(self._address)
-            _log.debug("%s closed", self._session.id)
+            server._log.closed(self._session)
             if not server._connections and server._closed.is_set():
                 server._gone.set()
 

@@ -1,7 +1,6 @@
 """The hooks of a session under asyncio, and the sessions made for plain handlers and for stores."""
 
 import asyncio
-import inspect
 
 from smtpkit.protocol.session import SessionFacts
 
@@ -35,7 +34,7 @@ class Session(SessionFacts):
         """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
         auth = self._core.config.auth
         answer = auth.answer(question) if auth is not None else None
-        return await answer if inspect.isawaitable(answer) else answer
+        return await answer if hasattr(answer, "__await__") else answer
 
     async def on_mail(self, command: "Mail") -> "Reply | None":
         """MAIL: the reverse-path and its parameters."""
@@ -69,13 +68,15 @@ def session_factory(handler: "Any", *, in_thread: bool = False) -> "Callable[[],
     Raises:
         TypeError: it is none of these.
     """
+    from inspect import iscoroutinefunction
+
     if isinstance(handler, type) and issubclass(handler, Session):
         return handler
     if hasattr(handler, "begin"):
         return lambda: _StoreSession(handler)
     if not callable(handler):
         raise TypeError(f"a handler is a coroutine function, a store or a Session class, not {handler!r}")
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
+    if iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__):
         return lambda: _HandlerSession(handler)
     if in_thread:
         return lambda: _ThreadSession(handler)
@@ -85,8 +86,10 @@ def session_factory(handler: "Any", *, in_thread: bool = False) -> "Callable[[],
 
 
 def _takes_nothing(factory: "Any") -> bool:
+    from inspect import signature
+
     try:
-        inspect.signature(factory).bind()
+        signature(factory).bind()
     except (TypeError, ValueError):
         return False
     return True

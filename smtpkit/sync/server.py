@@ -1,6 +1,5 @@
 """The blocking server: listens, runs a driver for each connection, and calls the session's hooks."""
 
-import logging
 import selectors
 import socket
 import threading
@@ -12,7 +11,7 @@ from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR
-from smtpkit.serving import Admission, ServerSettings, overridden, session_id
+from smtpkit.serving import Admission, ServerLog, ServerSettings, overridden, session_id
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.transport import Transport
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from smtpkit.protocol.needs import Call
     from smtpkit.protocol.transcript import Transcript
 
-_log = logging.getLogger("smtpkit.server")
-_mail_log = logging.getLogger("smtpkit.server.mail")
-
 
 class Server:
     """A server; `serve()` makes it.  Enter it with `with`, or start it, and it listens.
@@ -47,6 +43,7 @@ class Server:
         self._make_session = session_factory(handler)
         self._settings = settings
         self._admission = Admission(settings.config.limits)
+        self._log = ServerLog()
         self._connections: set[_Connection] = set()
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -218,7 +215,7 @@ class _Connection:
         if refusal is not None:
             server.counters["refused"] += 1
             self._driver.turn_away(refusal)
-        _log.debug("%s connect from %s", session.id, session.peer)
+        server._log.opened(session)
 
     @property
     def _address(self) -> str:
@@ -245,12 +242,12 @@ class _Connection:
             answer = error.reply
         except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
-                _log.exception("%s %s failed", session.id, need.name)
+                self._server._log.failed(session, need.name)
             answer = INTERNAL_ERROR
         if need.name in ("on_message", "on_body"):
             with self._server._lock:
                 self._server.counters["messages"] += 1
-            _mail_log.info("%s %s", session.id, self._driver.summary(answer))
+            self._server._log.message(session, self._driver, answer)
         return answer
 
     def _body(self) -> "Iterator[bytes]":
@@ -265,7 +262,7 @@ class _Connection:
             if self._admitted:
                 server._admission.leave(self._address)
             last = not server._connections
-        _log.debug("%s closed", self._session.id)
+        server._log.closed(self._session)
         if last and server._closed.is_set():
             server._gone.set()
 

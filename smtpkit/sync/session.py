@@ -1,7 +1,5 @@
 """The hooks of a blocking session, and the sessions made for plain handlers and for stores."""
 
-import inspect
-
 from smtpkit.protocol.session import SessionFacts
 
 __all__ = ["Session", "session_factory"]
@@ -66,13 +64,15 @@ def session_factory(handler: "Any") -> "Callable[[], Session]":
     Raises:
         TypeError: it is none of these.
     """
+    from inspect import iscoroutinefunction
+
     if isinstance(handler, type) and issubclass(handler, Session):
         return handler
     if hasattr(handler, "begin"):
         return lambda: _StoreSession(handler)
     if not callable(handler):
         raise TypeError(f"a handler is a function, a store or a Session class, not {handler!r}")
-    if inspect.iscoroutinefunction(handler):
+    if iscoroutinefunction(handler):
         raise TypeError("a coroutine function is a handler of smtpkit.asyncio")
     if _takes_nothing(handler):
         return handler  # type: ignore[no-any-return]
@@ -80,8 +80,10 @@ def session_factory(handler: "Any") -> "Callable[[], Session]":
 
 
 def _takes_nothing(factory: "Any") -> bool:
+    from inspect import signature
+
     try:
-        inspect.signature(factory).bind()
+        signature(factory).bind()
     except (TypeError, ValueError):
         return False
     return True
