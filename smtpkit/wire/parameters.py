@@ -241,3 +241,4 @@ PARAMETERS = {
         ParameterCodec("CONPERM", "MAIL", _parse_flag, _emit_flag),
     )
 }
+"""Every parameter that is known; whoever adds an entry teaches it to both roles."""

@@ -287,6 +287,15 @@ def test_no_error_shows_an_initial_response(line, strict):
         error = error.__cause__ or error.__context__
 
 
+@pytest.mark.parametrize("verb", ["MAIL FROM", "mAIL FROM", "RCPT TO", "rCPT TO"])
+def test_limits_hold_in_the_common_path_and_in_the_complete_parser(verb):
+    fits = "a" * 64 + "@" + ".".join(["d" * 63, "d" * 63, "d" * 61])  # 254 octets, the path 256
+    enhanced = "5.1.7" if verb.upper() == "MAIL FROM" else "5.1.3"
+    parse_command(f"{verb}:<{fits}> X=1".encode())
+    for too_long in (f"a{fits}", f"{fits}d", "a" * 65 + "@b", "a@" + "b" * 64):
+        assert refused(f"{verb}:<{too_long}> X=1".encode()) == (501, enhanced)
+
+
 def test_utf8_in_mail_needs_the_parameter_of_the_same_command():
     line = "MAIL FROM:<é@ü.example> BODY=8BITMIME SMTPUTF8".encode()
     assert parse_command(line).reverse_path == Mailbox("é", "ü.example")
