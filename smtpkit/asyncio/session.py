@@ -33,7 +33,7 @@ class Session(SessionFacts):
     async def on_login(self, question: "Any") -> "Any":
         """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
         auth = self._core.config.auth
-        answer = auth.answer(question) if auth is not None else None
+        answer: Any = auth.answer(question) if auth is not None else None
         return await answer if hasattr(answer, "__await__") else answer
 
     async def on_mail(self, command: "Mail") -> "Reply | None":

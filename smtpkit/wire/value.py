@@ -20,7 +20,8 @@ class Value:
     __match_args__: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
-        cls.__match_args__ += tuple(name for name in cls.__dict__.get("__slots__", ()) if name[0] != "_")
+        own = tuple(name for name in cls.__dict__.get("__slots__", ()) if name[0] != "_")
+        cls.__match_args__ = (*cls.__match_args__, *own)  # type: ignore[misc]
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
