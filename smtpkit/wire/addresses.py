@@ -53,7 +53,7 @@ class Mailbox(Value):
         ParseError: a part is not in the grammar, or too long.
     """
 
-    __slots__ = ("local_part", "domain")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("local_part", "domain")
     local_part: str
     domain: str
 
@@ -71,7 +71,7 @@ class Mailbox(Value):
         """
         match = _match_ascii_mailbox(text)
         if match is not None:
-            return trusted_mailbox(*match.groups())
+            return _trusted_mailbox(*match.groups())
         mailbox, end = _read_mailbox(text, 0)
         if end != len(text):
             raise ParseError("text after the mailbox", text, offset=end, enhanced="5.1.3")
@@ -96,7 +96,7 @@ class Mailbox(Value):
         return hash(_key(self))
 
 
-def trusted_mailbox(local_part: str, domain: str) -> Mailbox:
+def _trusted_mailbox(local_part: str, domain: str) -> Mailbox:
     """Make a mailbox of parts that a pattern has found to be in the grammar and within the limits."""
     mailbox = _new(Mailbox)
     mailbox.local_part = local_part

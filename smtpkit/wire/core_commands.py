@@ -104,7 +104,7 @@ class Mail(Command):
             parameter is none that may be sent.
     """
 
-    __slots__ = ("reverse_path", "parameters")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("reverse_path", "parameters")
     verb = "MAIL"
     syntax = "MAIL FROM:<address> [SIZE=...] [BODY=...] ..."
     reverse_path: Mailbox | None
@@ -169,7 +169,7 @@ class Bdat(Command):
         ParseError: the size has more than 20 digits, or is negative.
     """
 
-    __slots__ = ("size", "last")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("size", "last")
     verb = "BDAT"
     syntax = "BDAT size [LAST]"
     size: int
@@ -242,7 +242,7 @@ class _Question(Command):
         smtputf8: whether the reply may hold UTF-8, and `text` be UTF-8 (RFC 6531 section 3.7.4.2).
     """
 
-    __slots__ = ("text", "smtputf8")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("text", "smtputf8")
     text: str
     smtputf8: bool
 

@@ -39,7 +39,7 @@ class Auth(Command):
         ParseError: the mechanism's name is not in the grammar.
     """
 
-    __slots__ = ("mechanism", "initial_response")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("mechanism", "initial_response")
     verb = "AUTH"
     syntax = "AUTH mechanism [initial-response]"
     mechanism: str
@@ -136,7 +136,7 @@ class UnknownCommand(Command):
         argument: printable ASCII behind the space, which does not end in a space.
     """
 
-    __slots__ = ("verb", "argument")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("verb", "argument")
     argument: str
 
     def __init__(self, verb: str, argument: str = "") -> None:

@@ -24,7 +24,7 @@ class OriginalRecipient(Value):
         ParseError: the type is no atom, or the address is none of that kind.
     """
 
-    __slots__ = ("address_type", "address")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("address_type", "address")
     address_type: str
     address: str
 
@@ -65,7 +65,7 @@ class DeliverBy(Value):
         ParseError: a part is out of range.
     """
 
-    __slots__ = ("seconds", "mode", "trace")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("seconds", "mode", "trace")
     seconds: int
     mode: str
     trace: bool
@@ -102,7 +102,7 @@ class ValidSince(Value):
         ParseError: either is not in the grammar.
     """
 
-    __slots__ = ("date_time", "action")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("date_time", "action")
     date_time: str
     action: str
 

@@ -32,7 +32,7 @@ class ParameterCodec(Value):
         emit: the inverse; "" if the keyword stands alone.
     """
 
-    __slots__ = ("keyword", "verb", "parse", "emit")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("keyword", "verb", "parse", "emit")
 
     def __init__(
         self, keyword: str, verb: str, parse: "Callable[[str], Any]", emit: "Callable[[Any], str]" = str
