@@ -1,7 +1,9 @@
 """`smtpkit serve`: receive mail, and store it in a Maildir or show it."""
 
 import asyncio
+import os
 import signal
+import threading
 
 from smtpkit.asyncio import Server, serve
 from smtpkit.cli.output import say, show
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 It takes mail for any recipient, and never passes it on.  Neither --maildir nor --print means --print.
-SIGINT or SIGTERM: transactions under way are finished (5 seconds at most), then it ends; a second one ends it at once.
+SIGINT or SIGTERM: transactions under way are finished (5 seconds at most), then it ends.
 
 exit status:
   0  it was told to end
@@ -105,8 +107,7 @@ def _store(arguments: "Namespace") -> "Maildir | Printing":
 async def _serve(parser: "ArgumentParser", arguments: "Namespace", settings: "dict[str, Any]") -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     try:
         server = serve(
@@ -124,9 +125,15 @@ async def _serve(parser: "ArgumentParser", arguments: "Namespace", settings: "di
     async with server:
         say(f"listening on {_where(server)}")
         await told.wait()
-        for number in signals:
-            loop.remove_signal_handler(number)
+        _end_within(_GRACE + 0.5)
         await server.close(_GRACE)
+
+
+def _end_within(limit: float) -> None:
+    # A thread that writes to a pipe which nobody reads, or to a dead disk, cannot be cancelled, and Python waits for it.
+    watchdog = threading.Timer(limit, os._exit, (0,))
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def _where(server: Server) -> str:
