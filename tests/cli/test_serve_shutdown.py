@@ -1,0 +1,105 @@
+"""How `smtpkit serve` ends: what is under way is finished, and nobody can hold it up."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def begin(server):
+    """A transaction, as far as half of its content."""
+    sock, lines = server.connect()
+    sock.sendall(b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+    while not lines.readline().startswith(b"354"):
+        pass
+    sock.sendall(b"Subject: half\r\n\r\n")
+    return sock, lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_transaction_under_way_is_finished_and_stored(serving, tmp_path, messages, number):
+    server = serving("--maildir", tmp_path, "--no-trace")
+    sock, lines = begin(server)
+    with sock, lines:
+        server.process.send_signal(number)
+        server.stopped_listening()
+        sock.sendall(b"and the rest\r\n.\r\n")
+        assert lines.readline().startswith(b"250 ")
+        assert lines.readline().startswith(b"421 ")
+        assert lines.readline() == b""
+    assert server.process.wait(20) == 0
+    assert messages(tmp_path) == [b"Subject: half\n\nand the rest\n"]
+
+
+def test_a_client_between_transactions_is_told_and_let_go(serving):
+    server = serving()
+    sock, lines = server.connect()
+    with sock, lines:
+        lines.readline()
+        server.process.send_signal(signal.SIGTERM)
+        assert lines.readline().startswith(b"421 ")
+        assert lines.readline() == b""
+    assert server.process.wait(20) == 0
+
+
+def test_peers_that_go_silent_or_never_read_hold_it_up_for_5_seconds_at_most(serving, tmp_path, messages):
+    server = serving("--maildir", tmp_path)
+    silent, lines = begin(server)
+    deaf = deafened(server)
+    with silent, lines, deaf:
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - started < 7
+    assert messages(tmp_path) == []
+
+
+def deafened(server):
+    """A client that asks until the server can say no more, and reads nothing."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(0.2)
+    sock.connect(("127.0.0.1", server.port))
+    sock.sendall(b"EHLO client.example\r\n")
+    try:
+        while True:
+            sock.sendall(b"HELP\r\n" * 500 + b"RSET\r\n")
+    except TimeoutError:
+        return sock
+
+
+def test_a_pipe_that_nobody_reads_does_not_hold_it_up(serving):
+    server = serving("--print")
+    sock, lines = begin(server)
+    with sock, lines:
+        sock.sendall((b"x" * 70 + b"\r\n") * 20_000 + b".\r\n")
+        server.process.stdout.read(1024)  # it has begun to print, and the pipe is full
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    sys.stdout.flush()
+
+
+def test_a_second_signal_changes_nothing(serving):
+    server = serving()
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.communicate(timeout=20) == (b"", b"")
+    assert server.process.returncode == 0
+
+
+def test_it_can_be_started_again_on_the_same_port_at_once(serving):
+    first = serving()
+    sock, lines = first.connect()
+    with sock, lines:
+        lines.readline()
+        first.end(signal.SIGTERM)
+    second = subprocess.Popen(
+        [sys.executable, "-m", "smtpkit", "serve", "--port", str(first.port)], stdout=subprocess.PIPE
+    )
+    with second:
+        assert second.stdout.readline().decode().endswith(f":{first.port}\n")
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(20) == 0
