@@ -163,7 +163,7 @@ class DotUnstuffer:
             return content[given:]
         last = pieces[-1]
         self._begun = _begun_at_end(last)
-        if len(pieces) > 1 and last in (b"", _CR):
+        if last in (b"", _CR):  # behind a dot
             self._begun = b"\r\n." + last
             pieces[-1] = b""
         return _CRLF.join(pieces)[given:]

@@ -35,9 +35,13 @@ class LineBuffer:
     # they complete a line or a count.  No CRLF begins in _front between _at and _searched.
     __slots__ = ("_at", "_completed", "_front", "_pieces", "_pieces_size", "_searched", "overlong")
 
+    _at: int
+    _completed: bool
     _front: bytes
     _pieces: list[bytes]
     _pieces_size: int
+    _searched: int
+    overlong: bool
 
     def __init__(self) -> None:
         self.clear()
@@ -110,9 +114,7 @@ class LineBuffer:
 
     def push_back(self, octets: bytes) -> None:
         """Put octets in front of what is unread, as if they had never been taken."""
-        octets += self.take_all()
-        self._empty()
-        self._front = octets
+        self._front = octets + self.take_all()
 
     def _empty(self) -> None:
         self._front = b""
