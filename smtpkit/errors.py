@@ -137,7 +137,14 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent what no standard knows; the connection can only be closed."""
+    """The peer sent what no standard knows; the connection can only be closed.
+
+    Attributes:
+        replies, flushed: as for ConnectionLost.
+    """
+
+    replies: "tuple[Reply, ...]" = ()
+    flushed = True
 
 
 class ReplyError(SMTPError):
@@ -198,7 +205,14 @@ class Timeout(_StageError, TimeoutError):
 
 
 class TLSError(SMTPError, OSError):
-    """TLS was required and could not be had, or the certificate does not verify."""
+    """TLS was required and could not be had, the certificate does not verify, or TLS broke.
+
+    Attributes:
+        replies, flushed: as for ConnectionLost.
+    """
+
+    replies: "tuple[Reply, ...]" = ()
+    flushed = True
 
 
 class NotSupported(SMTPError):

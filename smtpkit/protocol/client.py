@@ -8,7 +8,7 @@ from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.dots import DotStuffer
-from smtpkit.wire.lines import LINE_TOO_LONG, LineBuffer
+from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import ReplyAssembler
 
 __all__ = ["ClientConnection"]
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     Event = Reply | ConnectionClosed | Literal[Signal.NEED_DATA]
 
 _CLOSED = ConnectionClosed()
+_UNKNOWN_COMMAND = (500, 502)
+_MAY_BE_INTERMEDIATE = ("DATA", "AUTH")
 _REPLY_LIMIT = 64 * 1024  # octets of one reply, its lines together
+_UNBOUNDED = 1 << 62
+_SHOWN = 80  # octets of what came that an error shows
 GREETING: "Final" = "greeting"
 _WITHOUT_STATUS = frozenset({GREETING, "EHLO", "HELO", "LHLO"})  # no enhanced status code (RFC 2034 section 4)
 
@@ -44,14 +48,18 @@ class ClientConnection:
         capabilities: of the last EHLO; empty before it, after HELO and after STARTTLS.
         tls: facts of the TLS session, or None.
         lmtp: whether this is LMTP.
+        closing: the reply after which nothing can follow on this connection (421, one in the middle of
+            content, or a BDAT that is not known), or None.
     """
 
     __slots__ = (
         "_accepted",
         "_ahead",
         "_assembler",
+        "_bare_lf",
         "_chunk_left",
         "_eof",
+        "_last_octet",
         "_lines",
         "_out",
         "_owed",
@@ -75,14 +83,16 @@ class ClientConnection:
         self.transport = Transport.READ
         self.capabilities = Capabilities()
         self.tls: TLSFacts | None = None
-        self.closing: Reply | None = None  # the 421 that announced the end, or None
+        self.closing: Reply | None = None  # the 421, or other reply, after which nothing can follow
         self._table = LMTP if config.lmtp else SMTP
         self._ahead = State.CONNECTED  # the state if all that is owed turns out well
         self._owed: deque[c.Command | str] = deque([GREETING])
         self._accepted = 0  # recipients of this transaction
         self._assembler = ReplyAssembler()
+        self._bare_lf = False  # what came last ends in a lone LF
         self._chunk_left = 0
         self._eof = False
+        self._last_octet = b""
         self._lines = LineBuffer()
         self._out: list[bytes] = []
         self._stuffer: DotStuffer | None = None
@@ -101,6 +111,8 @@ class ClientConnection:
         Raises:
             LocalProtocolError: it is out of order; `.expected` says what is not.
         """
+        if self.state is State.CLOSED:
+            raise self._out_of_order(type(item).__name__)
         if isinstance(item, c.Command):
             self._send_command(item)
         elif isinstance(item, BodyChunk):
@@ -145,7 +157,8 @@ class ClientConnection:
         return None
 
     def _send_counted(self, chunk: BodyChunk) -> None:
-        if len(chunk.data) > self._chunk_left:
+        expected = self._chunk_left or (self._owed and type(self._owed[-1]) is c.Bdat)  # BDAT 0 has an empty one
+        if len(chunk.data) > self._chunk_left or not expected:
             raise self._out_of_order(f"{len(chunk.data)} octets of content")
         self._chunk_left -= len(chunk.data)
         self._out.append(chunk.data)
@@ -176,6 +189,8 @@ class ClientConnection:
         if not octets:
             self._eof = True
         elif self.state is not State.CLOSED:
+            self._bare_lf = octets.endswith(b"\n") and (octets[-2:-1] or self._last_octet) != b"\r"
+            self._last_octet = octets[-1:]
             self._lines.feed(octets)
 
     def next_event(self) -> "Event":
@@ -190,9 +205,8 @@ class ClientConnection:
         """
         if self.state is State.CLOSED:
             return _CLOSED
-        while (line := self._lines.next_line(_REPLY_LIMIT)) is not None:
-            if line is LINE_TOO_LONG:
-                raise self._violation("a reply line without end", b"")
+        # The assembler bounds a reply whose lines have ended.
+        while isinstance(line := self._lines.next_line(_UNBOUNDED), bytes):
             owed = self._owed[0] if self._owed else None
             verb = owed if owed is None or isinstance(owed, str) else owed.verb
             try:
@@ -203,8 +217,9 @@ class ClientConnection:
                 if self.transcript is not None:
                     self.transcript.reply(reply)
                 return self._matched(reply)
-        if self._lines.overlong:
-            raise self._violation("a reply line without end", b"")
+        if len(self._lines) > _REPLY_LIMIT or self._bare_lf:
+            # Whoever ends lines with LF sends no more: waiting would be in vain.
+            raise self._violation("a reply line without CRLF", self._lines.take(_SHOWN))
         if self._eof:
             self._close()
             return _CLOSED
@@ -216,12 +231,15 @@ class ClientConnection:
         if not self._owed:
             return self._unasked(reply)
         owed = self._owed[0]
+        verb = owed if isinstance(owed, str) else owed.verb
+        if reply.is_intermediate and verb not in _MAY_BE_INTERMEDIATE or (verb == "DATA" and reply.is_positive):
+            raise self._violation(f"{reply.code} in answer to {verb}", bytes(reply), expected="another class of reply")
         # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
         if self.lmtp and _ends_message(owed) and self._accepted > 1:
             self._accepted -= 1
             return reply
         self._owed.popleft()
-        self._apply(owed, reply)
+        self._apply(owed, verb, reply)
         if not self._owed and not self._chunk_left:
             self._ahead = self.state
         if self.lmtp and self._owed and _ends_message(self._owed[0]) and not self._accepted:
@@ -236,14 +254,10 @@ class ClientConnection:
             return reply
         raise self._violation("a reply that nobody asked for", bytes(reply))
 
-    def _apply(self, owed: "c.Command | str", reply: "Reply") -> None:
-        verb = owed if isinstance(owed, str) else owed.verb
+    def _apply(self, owed: "c.Command | str", verb: str, reply: "Reply") -> None:
         if verb == GREETING:
             self.state = State.CONNECTED if reply.is_positive else State.REFUSED
-            return
-        if reply.is_intermediate != (verb == "DATA" and reply.code < 400) and verb != "AUTH":
-            raise self._violation(f"{reply.code} in answer to {verb}", bytes(reply), expected="another class of reply")
-        if verb == "AUTH":
+        elif verb == "AUTH":
             self.state = State.AUTH if reply.is_intermediate else State.READY
         elif reply.code < 400:
             self._succeeded(owed, verb, reply)
@@ -251,6 +265,8 @@ class ClientConnection:
             self.state = self._ended()
         elif verb == "BDAT" and self.state in (State.RCPT, State.BDAT):
             self.state = State.BDAT_FAILED
+        if verb == "BDAT" and reply.code in _UNKNOWN_COMMAND:
+            self.closing = reply  # it has taken the chunk for commands, or will
 
     def _succeeded(self, owed: "c.Command | str", verb: str, reply: "Reply") -> None:
         if _ends_message(owed):
@@ -280,7 +296,7 @@ class ClientConnection:
     def _starttls(self) -> None:
         if len(self._lines):
             # Octets behind the 220 were put there by somebody else (RFC 3207 section 4.2).
-            raise self._violation("octets in clear behind the reply to STARTTLS", self._lines.take(80))
+            raise self._violation("octets in clear behind the reply to STARTTLS", self._lines.take(_SHOWN))
         self.transport = Transport.START_TLS
 
     def tls_established(self, facts: "TLSFacts") -> None:
@@ -317,14 +333,14 @@ class ClientConnection:
     def waiting_for(self) -> str:
         """What the next reply answers: "greeting", a verb, "end of data"; or "body" while content is sent."""
         if not self._owed:
-            return "body" if self.state is State.DATA else "command"
+            return "body" if self.state is State.DATA or self._chunk_left else "command"
         owed = self._owed[0]
         if isinstance(owed, str):
             return owed
         return END_OF_DATA if _ends_message(owed) else owed.verb
 
     def _close(self) -> None:
-        self.state = State.CLOSED
+        self.state = self._ahead = State.CLOSED
         self.transport = Transport.CLOSE
 
     def _out_of_order(self, what: str) -> LocalProtocolError:

@@ -1,9 +1,10 @@
 """The client's dialogue: an exchange's wants to commands, replies and needs."""
 
-from smtpkit.errors import ConnectionLost, SMTPError, Timeout, TLSError
+from smtpkit.errors import ConnectionLost, RemoteProtocolError, SMTPError, Timeout, TLSError
 from smtpkit.protocol.driver import Driver
-from smtpkit.protocol.events import NEED_DATA, ConnectionClosed
-from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, UPGRADE, WRITE, Call
+from smtpkit.protocol.events import NEED_DATA, ConnectionClosed, Transport
+from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call
+from smtpkit.protocol.states import State
 from smtpkit.protocol.timeouts import Timeouts
 
 __all__ = ["ClientDriver"]
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from smtpkit.wire.replies import Reply
 
     Exchange = Generator[Any, Any, Any]
+    Steps = Generator[Need | Call, Any, Any]
 
 _PIECE = 64 * 1024  # octets of a body in memory that leave at a time
 
@@ -52,9 +54,9 @@ class ClientDriver(Driver):
         self.result: Any = None
         self._timeouts = timeouts or Timeouts()
         self._implicit = implicit_tls
-        self._body = b""
         self._loss: ConnectionLost | Timeout | None = None
-        self._replies: list[Reply] = []
+        self._replies: list[Reply] = []  # to the group under way
+        self._taken = True  # whether all that was to be sent has been handed out
         self._needs: Needs | None = None
 
     def start(self, exchange: "Exchange", body: bytes | None = None) -> None:
@@ -75,6 +77,12 @@ class ClientDriver(Driver):
         except StopIteration:
             return DONE
 
+    def take(self) -> bytes:
+        """All octets that are to be written now; they are given once."""
+        octets = super().take()
+        self._taken = self.failure is None
+        return octets
+
     @property
     def timeout(self) -> float:
         """Seconds that the present wait may last."""
@@ -90,15 +98,18 @@ class ClientDriver(Driver):
     def broken(self) -> bool:
         """True if the connection cannot carry another exchange."""
         core = self.core
-        return self._loss is not None or self.failure is not None or core.closed or core.closing is not None
+        fallen = self._loss is not None or self.failure is not None
+        return fallen or core.closed or core.closing is not None or core.transport is not Transport.READ
 
     @property
     def _stage(self) -> str:
         return "TLS handshake" if self._tls is not None and self._tls.facts is None else self.core.waiting_for
 
-    def timed_out(self) -> None:
-        """The wait has lasted too long."""
-        self._loss = Timeout("the server did not answer in time", stage=self._stage)
+    def timed_out(self, *, flushed: bool = True) -> None:
+        """The wait has lasted too long; `flushed` as for `lost()`."""
+        if self._loss is None:
+            self._loss = Timeout("the server did not answer in time", stage=self._stage)
+            self._loss.flushed = flushed
 
     def lost(self, error: "OSError | None", *, flushed: bool = True) -> None:
         """The transport is gone.
@@ -119,18 +130,14 @@ class ClientDriver(Driver):
 
     # Inside
 
-    def _run(self, exchange: "Exchange", body: bytes | None) -> "Needs":
-        core = self.core
+    def _run(self, exchange: "Exchange", body: bytes | None) -> "Steps":
         position = 0
         step: Any = exchange.send
         value: Any = None
-        if self._implicit:
-            self._implicit = False
-            try:
-                yield from self._handshake()
-                self._check_handshake()
-            except SMTPError as error:
-                step, value = exchange.throw, error
+        try:
+            yield from self._begun()
+        except SMTPError as error:
+            step, value = exchange.throw, self._noted(error)
         while True:
             try:
                 want = step(value)
@@ -140,26 +147,59 @@ class ClientDriver(Driver):
             step, value = exchange.send, None
             try:
                 if type(want) is tuple:
-                    for item in want:
-                        core.send(item)
-                    value = yield from self._answers() if core.owed else self._early()
+                    value = yield from self._sent(want)
                 elif want is NEXT_CHUNK:
                     if body is None:
                         value = yield CHUNK
                     elif position < len(body):
                         value = body if len(body) <= _PIECE else body[position : position + _PIECE]
                         position += _PIECE
+                elif want is REWIND:
+                    position = 0
                 elif want is UPGRADE:
-                    yield from self._handshake()
-                    self._check_handshake()
+                    yield from self._secured()
                 elif type(want) is Call:
                     value = yield want
                 else:
                     value = yield from self._answers()
             except SMTPError as error:
-                step, value = exchange.throw, error
+                step, value = exchange.throw, self._noted(error)
 
-    def _answers(self) -> "Generator[Need | Call, Any, list[Reply]]":
+    def _begun(self) -> "Steps":
+        core = self.core
+        if self._implicit:
+            self._implicit = False
+            yield from self._secured()
+        elif core.state is not State.GREETING:
+            # What the server said unasked would be taken for its answer to the next command.
+            try:
+                yield from self._early()
+            except RemoteProtocolError as error:
+                error.may_retry = True  # nothing was sent
+                raise
+
+    def _secured(self) -> "Steps":
+        for need in self._handshake():
+            yield need
+            if self._loss is not None:
+                break
+        if self.failure is not None or self._loss is not None:
+            raise self._fallen()
+
+    def _sent(self, items: "tuple[Any, ...]") -> "Steps":
+        core = self.core
+        self._taken = False
+        self._replies = []
+        if core.state is State.DATA and not core.owed:
+            # While the user's body was asked for, the server may have given up.
+            early = self._said()
+            if early:
+                return early
+        for item in items:
+            core.send(item)
+        return (yield from self._answers()) if core.owed else (yield from self._early())
+
+    def _answers(self) -> "Steps":
         # All replies that are owed.
         core = self.core
         replies = self._replies = []
@@ -171,36 +211,41 @@ class ClientDriver(Driver):
                     raise self._fallen()
                 yield READ
             elif isinstance(event, ConnectionClosed):
-                self.lost(None)
                 raise self._fallen()
             else:
                 self.waits += 1
                 replies.append(event)
         return replies
 
-    def _early(self) -> "Generator[Need | Call, Any, list[Reply]]":
+    def _early(self) -> "Steps":
         # In the middle of content nothing is owed, but a server may give up.
         self.waits += 1
         yield WRITE
+        return self._said()
+
+    def _said(self) -> "list[Reply]":
+        self._replies = []
         event = self.core.next_event()
         if event is NEED_DATA:
             if self._loss is not None:
                 raise self._fallen()
             return []
         if isinstance(event, ConnectionClosed):
-            self.lost(None)
             raise self._fallen()
         return [event]
 
     def _fallen(self) -> "ConnectionLost | Timeout | TLSError":
         if self.failure is not None:
             return self.failure
+        self.lost(None)
         assert self._loss is not None
-        self._loss.replies = tuple(self._replies)
         return self._loss
 
-    def _check_handshake(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-        if self._loss is not None:
-            raise self._fallen()
+    def _noted(self, error: SMTPError) -> SMTPError:
+        # What the exchange must know for its verdict: which replies had come, and whether all had left.
+        if isinstance(error, (ConnectionLost, RemoteProtocolError, Timeout, TLSError)):
+            error.replies = tuple(self._replies)
+            error.flushed = error.flushed and self._taken
+        if not self._taken:
+            self.core.data_to_send()  # nothing leaves after the verdict
+        return error

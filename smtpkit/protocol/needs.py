@@ -4,7 +4,20 @@ import enum
 
 from smtpkit.wire.value import Value
 
-__all__ = ["CHUNK", "CLOSE", "DONE", "NEXT_CHUNK", "READ", "UPGRADE", "WRITE", "Call", "Expect", "Need", "Want"]
+__all__ = [
+    "CHUNK",
+    "CLOSE",
+    "DONE",
+    "NEXT_CHUNK",
+    "READ",
+    "REWIND",
+    "UPGRADE",
+    "WRITE",
+    "Call",
+    "Expect",
+    "Need",
+    "Want",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +42,8 @@ class Want(enum.Enum):
     """What an exchange yields besides commands."""
 
     NEXT_CHUNK = "next chunk"  # resumed with octets of the user's body, None at its end
-    UPGRADE = "upgrade"  # resumed with TLSFacts once TLS is up
+    REWIND = "rewind"  # the next chunk of a body held in memory is its first again
+    UPGRADE = "upgrade"  # resumed once TLS is up
 
 
 READ: "Final[Literal[Need.READ]]" = Need.READ
@@ -38,6 +52,7 @@ CLOSE: "Final[Literal[Need.CLOSE]]" = Need.CLOSE
 CHUNK: "Final[Literal[Need.CHUNK]]" = Need.CHUNK
 DONE: "Final[Literal[Need.DONE]]" = Need.DONE
 NEXT_CHUNK: "Final[Literal[Want.NEXT_CHUNK]]" = Want.NEXT_CHUNK
+REWIND: "Final[Literal[Want.REWIND]]" = Want.REWIND
 UPGRADE: "Final[Literal[Want.UPGRADE]]" = Want.UPGRADE
 
 

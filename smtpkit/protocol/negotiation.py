@@ -1,6 +1,8 @@
 """What a message needs of the server, held against what the server offers: the parameters of MAIL and RCPT."""
 
-from smtpkit.errors import NotSupported
+from smtpkit.errors import NotSupported, ParseError
+from smtpkit.protocol.extensions import EXTENSIONS
+from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
 
 __all__ = ["negotiate"]
@@ -13,23 +15,11 @@ if TYPE_CHECKING:
     from smtpkit.protocol.outgoing import Outgoing
     from smtpkit.wire.capabilities import Capabilities
 
-# The extension that a caller's parameter belongs to (RFC 3461, 2852, 4865, 6710, 8689, 7293).
-_NEEDED = {
-    "RET": "DSN",
-    "ENVID": "DSN",
-    "NOTIFY": "DSN",
-    "ORCPT": "DSN",
-    "BY": "DELIVERBY",
-    "HOLDFOR": "FUTURERELEASE",
-    "HOLDUNTIL": "FUTURERELEASE",
-    "MT-PRIORITY": "MT-PRIORITY",
-    "REQUIRETLS": "REQUIRETLS",
-    "RRVS": "RRVS",
-    "SIZE": "SIZE",
-    "BODY": "8BITMIME",
-    "SMTPUTF8": "SMTPUTF8",
-    "AUTH": "AUTH",
-}
+# The extension that a parameter belongs to: of several the first.
+_NEEDED: "dict[str, str]" = {}
+for _extension in EXTENSIONS.values():
+    for _keyword in (*_extension.mail_parameters, *_extension.rcpt_parameters):
+        _NEEDED.setdefault(_keyword, _extension.keyword)
 
 
 def negotiate(
@@ -39,7 +29,6 @@ def negotiate(
     body: "Outgoing",
     *,
     size: int | None = None,
-    utf8_header: bool = False,
     eight_bit: str = "declare",
 ) -> "tuple[Mail, dict[str, Rcpt]]":
     """The MAIL and RCPT commands of a message to this server.
@@ -50,36 +39,36 @@ def negotiate(
         addresses: the recipients as the caller gave them.
         body: the content.
         size: octets to declare where the body's own size is not known.
-        utf8_header: whether the header has 8-bit octets, so that SMTPUTF8 is needed (RFC 6531 section 1.2).
         eight_bit: "declare" to refuse 8-bit content where 8BITMIME is not offered, "send" to send it all the same.
 
     Raises:
         NotSupported: the server does not offer what is needed; nothing is dropped in silence.
+        ParseError: a parameter is none that may be sent.
     """
-    parameters: dict[str, Any] = dict(envelope.mail_parameters)
-    _demand(capabilities, parameters)
-    for each in envelope.rcpt_parameters:
-        _demand(capabilities, each)
+    parameters = _demanded(capabilities, envelope.mail_parameters)
     _declare_size(capabilities, parameters, body, size)
-    if utf8_header or not _is_ascii(envelope):
-        if "SMTPUTF8" not in capabilities:
-            raise NotSupported(
-                "a non-ASCII address needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8"
-            )
-        parameters["SMTPUTF8"] = True
     _declare_body(capabilities, parameters, body, eight_bit)
+    sender, recipients = envelope.sender, envelope.recipients
+    if not all(each is None or each.is_ascii for each in (sender, *recipients)):
+        if "SMTPUTF8" in capabilities:
+            parameters["SMTPUTF8"] = True
+        else:
+            sender = sender and _in_ascii(sender)
+            recipients = tuple(_in_ascii(recipient) for recipient in recipients)
     commands = {
-        address: Rcpt(recipient, each)
-        for address, recipient, each in zip(addresses, envelope.recipients, envelope.rcpt_parameters, strict=True)
+        address: Rcpt(recipient, _demanded(capabilities, each))
+        for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True)
     }
-    return Mail(envelope.sender, parameters), commands
+    return Mail(sender, parameters), commands
 
 
-def _demand(capabilities: "Capabilities", parameters: "Any") -> None:
-    for keyword in parameters:
+def _demanded(capabilities: "Capabilities", parameters: "Any") -> "dict[str, Any]":
+    demanded = {keyword.upper(): value for keyword, value in parameters.items()}
+    for keyword in demanded:
         extension = _NEEDED.get(keyword)
         if extension is not None and extension not in capabilities:
-            raise NotSupported(f"{keyword}= needs {extension}, which the server does not offer", extension=extension)
+            raise NotSupported(f"{keyword} needs {extension}, which the server does not offer", extension=extension)
+    return demanded
 
 
 def _declare_size(
@@ -101,14 +90,27 @@ def _declare_body(capabilities: "Capabilities", parameters: "dict[str, Any]", bo
         if "BINARYMIME" not in capabilities or "CHUNKING" not in capabilities:
             raise NotSupported("a binary body needs BINARYMIME and CHUNKING", extension="BINARYMIME")
         parameters["BODY"] = "BINARYMIME"
+    elif parameters.get("BODY") == "BINARYMIME":
+        raise ParseError("BODY=BINARYMIME is for a body that is sent with binary=True")
     elif body.scan is None or body.scan.eight_bit:
         # What is not known beforehand is declared 8-bit where that can be said (RFC 6152 section 3).
         if "8BITMIME" in capabilities:
-            parameters.setdefault("BODY", "8BITMIME")
+            parameters["BODY"] = "8BITMIME"
         elif body.scan is not None and eight_bit != "send":
             raise NotSupported("the body has 8-bit octets and the server does not offer 8BITMIME", extension="8BITMIME")
 
 
-def _is_ascii(envelope: "Envelope") -> bool:
-    sender = envelope.sender
-    return (sender is None or sender.is_ascii) and all(recipient.is_ascii for recipient in envelope.recipients)
+def _in_ascii(mailbox: Mailbox) -> Mailbox:
+    # A domain can be said in ASCII (RFC 5891), a local-part cannot.
+    if mailbox.is_ascii:
+        return mailbox
+    domain = mailbox.domain
+    if mailbox.local_part.isascii():
+        try:
+            encoded = domain.encode("idna").decode("ascii")
+            # The codec knows IDNA 2003, which makes other names of some: those are not to be guessed at.
+            if encoded.encode("ascii").decode("idna") == domain.lower():
+                return Mailbox(mailbox.local_part, encoded)
+        except UnicodeError:
+            pass  # as of a label that is too long
+    raise NotSupported(f"{mailbox} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")

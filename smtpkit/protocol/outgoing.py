@@ -3,7 +3,7 @@
 from smtpkit.errors import NotSupported, ParseError
 from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
 
-__all__ = ["Outgoing"]
+__all__ = ["Outgoing", "scanned"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Outgoing:
         self.binary = binary
         self._newlines = newlines
         self._eight_bit = eight_bit
+        self._tail = b"\r\n"  # the last two octets given; an empty body lacks no newline
         self._live: BodyScan | None = None  # judges what was not scanned beforehand
         self._normalizer: NewlineNormalizer | None = None
         self._gathered: list[bytes] = []
@@ -58,17 +59,15 @@ class Outgoing:
         if newlines == "normalize" and not binary and (scan is None or scan.bare_newline):
             self._normalizer = NewlineNormalizer()
 
-    @classmethod
-    def held(cls, body: bytes, *, newlines: "Newlines" = "normalize", binary: bool = False) -> "Outgoing":
-        """A body of octets in memory."""
-        return cls(body, scanned(_slices(body)), newlines=newlines, binary=binary)
-
     @property
     def size(self) -> int | None:
         """Octets of content as SIZE counts them (RFC 1870 section 5), or None if that is not known."""
-        if self.scan is None:
+        scan = self.scan
+        if scan is None:
             return None
-        return self.scan.size_normalized if self._newlines == "normalize" and not self.binary else self.scan.size
+        if self.binary:
+            return scan.size
+        return scan.size_normalized if self._normalizer is not None else scan.size + 2 * (not scan.ends_with_newline)
 
     def size_held(self, limit: int) -> bool:
         """Whether the body is in memory and at most `limit` octets long."""
@@ -79,21 +78,20 @@ class Outgoing:
         assert self.body is not None
         return b"".join([*self.feed(self.body), *self.finish()])
 
-    def feed(self, chunk: bytes) -> "Iterable[bytes]":
+    def feed(self, chunk: "bytes | bytearray | memoryview") -> "Iterable[bytes]":
         """Take a piece of the user's body; give what is ready to leave, in pieces that are not empty.
 
         Raises:
             TypeError: it is not bytes.
             ParseError, NotSupported: it cannot be sent.
         """
-        if not isinstance(chunk, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a body gives bytes, not {type(chunk).__name__}")
-        chunk = bytes(chunk)
+        chunk = _octets(chunk)
         if self._live is not None:
             self._live.feed(chunk)
             self._check(self._live)
         if self._normalizer is not None:
             chunk = self._normalizer.feed(chunk)
+        self._tail = (self._tail + chunk[-2:])[-2:]
         if len(chunk) + self._gathered_octets >= _GATHER:
             chunk = b"".join([*self._gathered, chunk]) if self._gathered else chunk
             self._gathered.clear()
@@ -111,8 +109,13 @@ class Outgoing:
             self._check(self._live)
         rest = b"".join(self._gathered)
         self._gathered.clear()
+        self._gathered_octets = 0
         if self._normalizer is not None:
-            rest += self._normalizer.finish()
+            end = self._normalizer.finish()
+            rest += end
+            self._tail = (self._tail + end)[-2:]
+        if not self.binary and self._tail != b"\r\n":
+            rest += b"\r\n"  # as DATA would (RFC 5321 section 4.1.1.4), so that BDAT gives the same message
         return (rest,) if rest else ()
 
     def _check(self, scan: BodyScan) -> None:
@@ -127,12 +130,23 @@ class Outgoing:
 
 
 def scanned(pieces: "Iterable[bytes]") -> BodyScan:
-    """Read a body once, and say what is in it."""
+    """Read a body once, and say what is in it.
+
+    Raises:
+        TypeError: a piece is not bytes.
+    """
     scan = BodyScan()
     for piece in pieces:
-        scan.feed(piece)
+        for part in _slices(_octets(piece)):
+            scan.feed(part)
     scan.finish()
     return scan
+
+
+def _octets(piece: "bytes | bytearray | memoryview") -> bytes:
+    if not isinstance(piece, (bytes, bytearray, memoryview)):
+        raise TypeError(f"a body gives bytes, not {type(piece).__name__}")
+    return bytes(piece)
 
 
 def _slices(body: bytes) -> "Iterable[bytes]":

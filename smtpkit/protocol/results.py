@@ -27,7 +27,8 @@ class Outcome(Value):
 
     Attributes:
         verdict: a Verdict.
-        reply: the server's words; None where the verdict is UNKNOWN.
+        reply: the server's words; None where the verdict is UNKNOWN, and where it is DEFERRED because the
+            turn never came: what went before had failed.
     """
 
     __slots__ = ("verdict", "reply")

@@ -6,7 +6,7 @@ from smtpkit.protocol.envelope import Envelope
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.negotiation import negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
-from smtpkit.protocol.transaction import transaction
+from smtpkit.protocol.splitting import transactions
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
 from smtpkit.wire.value import Value
@@ -30,6 +30,7 @@ OPTIONS = {
     "partial": "False to send nothing unless every recipient is accepted",
     "raise_for": '"all" (default) to raise if nobody was accepted, "any" to raise on any refusal',
     "chunking": "True for BDAT, False for DATA, None for what is shorter",
+    "max_recipients": "recipients of one transaction; more are sent in several, with one result",
     "size": "octets to declare for a body that cannot be read twice",
     "eight_bit": '"declare" (default), or "send" to send 8-bit octets to a server without 8BITMIME',
     "binary": "True for BODY=BINARYMIME: octets as they are",
@@ -104,6 +105,7 @@ class Sending:
         self.held: bytes | None = None
         self.file: Any = None
         self.source: Any = None
+        self._start: int | None = None  # of the content in a file that can be read twice
         if isinstance(body, str):
             raise TypeError("a body is bytes, not str: encode it, or use send_message()")
         if isinstance(body, (bytes, bytearray, memoryview)):
@@ -120,7 +122,8 @@ class Sending:
         """A send of an EmailMessage, or of a Message that a server received."""
         if isinstance(message, Message):
             sender = sender if sender is not None else message.envelope.sender
-            return cls(client, sender, recipients or message.envelope.recipients, message.content, options)
+            recipients = recipients if recipients is not None else message.envelope.recipients
+            return cls(client, sender, recipients, message.content, options)
         sender = sender if sender is not None else sender_in(message)
         recipients = recipients if recipients is not None else recipients_in(message)
         if isinstance(recipients, (str, Mailbox)):
@@ -131,11 +134,15 @@ class Sending:
         return cls(client, sender, recipients, content, options)
 
     def scan_file(self) -> None:
-        """Read a file that can be read twice once, to know its size and what is in it; it blocks."""
-        if self.file.seekable():
-            start = self.file.tell()
+        """Read a file that can be read twice once, to know its size and what is in it; it blocks.
+
+        Raises:
+            TypeError: it is a text file.
+        """
+        if getattr(self.file, "seekable", bool)():
+            self._start = self.file.tell()
             self._scan = scanned(self._blocks())
-            self.file.seek(start)
+            self.file.seek(self._start)
 
     def read(self) -> bytes | None:
         """The next block of the file, None at its end; it blocks."""
@@ -144,33 +151,41 @@ class Sending:
     def exchange(self) -> "Generator[Wanted, Any, SendResult]":
         """The exchange that sends it."""
         options = self._options
-        capabilities = self._client.capabilities
-        scan = self._scan if self.held is None else scanned((self.held,))
-        body = Outgoing(
-            self.held,
-            scan,
-            newlines=options.get("newlines", "normalize"),
-            binary=options.get("binary", False),
-            eight_bit="8BITMIME" in capabilities or options.get("eight_bit") == "send",
-        )
+        if self.held is not None:
+            self._scan = scanned((self.held,))
         mail, commands = negotiate(
-            capabilities,
+            self._client.capabilities,
             self._envelope,
             self._addresses,
-            body,
+            self._body(),
             size=options.get("size"),
             eight_bit=options.get("eight_bit", "declare"),
         )
-        result = yield from transaction(
+        result = yield from transactions(
             self._client,
             mail,
             commands,
-            body,
+            self._body,
+            replayable=self.held is not None or self._start is not None,
+            max_recipients=options.get("max_recipients"),
             partial=options.get("partial", True),
             chunking=options.get("chunking"),
             raise_for=options.get("raise_for", "all"),
         )
         return result
+
+    def _body(self) -> Outgoing:
+        # The content, from its beginning.
+        if self._start is not None:
+            self.file.seek(self._start)
+        options = self._options
+        return Outgoing(
+            self.held,
+            self._scan,
+            newlines=options.get("newlines", "normalize"),
+            binary=options.get("binary", False),
+            eight_bit="8BITMIME" in self._client.capabilities or options.get("eight_bit") == "send",
+        )
 
     def _blocks(self) -> "Iterator[bytes]":
         while (block := self.read()) is not None:

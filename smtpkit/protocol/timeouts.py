@@ -22,8 +22,8 @@ _STANDARD = {
     "end of data": 600.0,  # 4.5.3.2.6: too short a wait here duplicates mail
     "RSET": 300.0,
     "QUIT": 20.0,
+    "other": 300.0,
 }
-_OTHER = 300.0
 
 
 class Timeouts(Value):
@@ -31,7 +31,8 @@ class Timeouts(Value):
 
     Args:
         every: one number for all of them; None for the standard's.
-        connect, greeting, hello, starttls, auth, mail, rcpt, data, body, end_of_data, quit: one of them.
+        connect, handshake, greeting, hello, starttls, auth, mail, rcpt, data, body, end_of_data, quit: one of
+            them; `body` is for each block of it, and for each chunk of BDAT but the last.
     """
 
     __slots__ = ("table",)
@@ -66,6 +67,7 @@ class Timeouts(Value):
             "RCPT": rcpt,
             "DATA": data,
             "body": body,
+            "BDAT": body,
             "end of data": end_of_data,
             "QUIT": quit,
         }
@@ -74,4 +76,4 @@ class Timeouts(Value):
 
     def __getitem__(self, wait: str) -> float:
         """Seconds for the wait of this name."""
-        return self.table.get(wait, _OTHER)
+        return self.table.get(wait, self.table["other"])

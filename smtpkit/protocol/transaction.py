@@ -2,7 +2,18 @@
 
 from contextlib import suppress
 
-from smtpkit.errors import ConnectionLost, MessageRefused, RecipientsRefused, SenderRefused, SMTPError, Timeout
+from smtpkit.errors import (
+    ConnectionLost,
+    MessageRefused,
+    NotSupported,
+    RecipientsRefused,
+    RemoteProtocolError,
+    ReplyError,
+    SenderRefused,
+    SMTPError,
+    Timeout,
+    TLSError,
+)
 from smtpkit.protocol.events import BodyChunk
 from smtpkit.protocol.needs import NEXT_CHUNK
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
@@ -14,7 +25,7 @@ __all__ = ["transaction"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-    from typing import Any, Literal
+    from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.exchanges import Wanted
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
 
 # A group's replies are read before the next group goes out, so that nothing can deadlock (RFC 2920 section 3.1).
 _GROUP_COMMANDS = 128
-_GROUP_OCTETS = 32 * 1024
+_GROUP_OCTETS = 32 * 1024 - 32  # and DATA or BDAT
 _ONE_CHUNK = 64 * 1024  # octets of content that may leave with the commands, as one BDAT LAST
 
 
@@ -38,7 +49,6 @@ def transaction(
     *,
     partial: bool = True,
     chunking: bool | None = None,
-    raise_for: 'Literal["all", "any"]' = "all",
 ) -> "Generator[Wanted, Any, SendResult]":
     """Send one message to its recipients.
 
@@ -49,40 +59,43 @@ def transaction(
         body: the content.
         partial: whether to send although some recipients were refused; if not, the content waits for all.
         chunking: True for BDAT in any case, False for DATA; None for BDAT where it saves a round trip.
-        raise_for: "all" raises if nobody was accepted, "any" on any refusal.
 
     Returns:
         The outcome of each recipient; at least one was accepted.
 
     Raises:
         SenderRefused, RecipientsRefused, MessageRefused: nobody was accepted.
-        ConnectionLost, Timeout: with `.recipients`; UNKNOWN if all of the content had left.
+        ConnectionLost, Timeout, TLSError, RemoteProtocolError: UNKNOWN in `.recipients` are those of whom the
+            server was to speak when the line broke, all of the content having left; in LMTP others may have
+            been accepted before.
+        NotSupported: CHUNKING is demanded and not offered.
     """
     attempt = _Attempt(client, mail, recipients)
     try:
         yield from _converse(client, attempt, body, partial=partial, chunking=chunking)
-        attempt.check_verdict(raise_for)
-    except (ConnectionLost, Timeout) as error:
+        attempt.check_verdict()
+    except (ConnectionLost, Timeout, TLSError, RemoteProtocolError) as error:
         attempt.lost(error)
+        attempt.tell(error)
         raise
     except SMTPError as error:
-        error.recipients = attempt.outcomes
+        attempt.tell(error)
         yield from _reset(client)
         raise
-    return SendResult(attempt.outcomes)
+    return SendResult(attempt.ordered())
 
 
 def _converse(
     client: "ClientConnection", attempt: "_Attempt", body: "Outgoing", *, partial: bool, chunking: bool | None
 ) -> "Generator[Wanted, Any, None]":
     pipelining = "PIPELINING" in client.capabilities
-    chunked = body.binary or (chunking if chunking is not None else body.size_held(_ONE_CHUNK))
-    chunked = chunked and "CHUNKING" in client.capabilities
+    chunked = _is_chunked(client, body, chunking)
     whole = body.whole() if chunked and body.size_held(_ONE_CHUNK) else None
     start: Group = () if chunked else (Data(),)
     if whole is not None:
         start = (Bdat(len(whole), True), BodyChunk(whole, True))
-    together = pipelining and partial
+    # An LMTP server answers BDAT LAST once for each accepted recipient: how often must be known beforehand.
+    together = pipelining and partial and not (client.lmtp and chunked)
 
     groups = _groups((attempt.mail, *attempt.commands), start if together else (), pipelining)
     if start and not together:
@@ -90,13 +103,22 @@ def _converse(
     for number, group in enumerate(groups):
         if number:
             attempt.check_start(partial)  # before more is sent
-        attempt.take((yield attempt.sends(group)))
+        attempt.take((yield attempt.begin(group)))
     if client.state is State.DATA and not attempt.pending:
         # A needless 354 gets an empty body, and nothing that is said to it counts (RFC 2920 section 3.1).
-        yield (BodyChunk(b"", True),)
+        with suppress(SMTPError):
+            yield (BodyChunk(b"", True),)
     attempt.check_start(partial)
     if whole is None:
         yield from _content(attempt, body, chunked)
+
+
+def _is_chunked(client: "ClientConnection", body: "Outgoing", chunking: bool | None) -> bool:
+    offered = "CHUNKING" in client.capabilities
+    if chunking and not offered:
+        raise NotSupported("the server does not offer CHUNKING", extension="CHUNKING")
+    wanted = body.size_held(_ONE_CHUNK) if chunking is None else chunking
+    return offered and (wanted or body.binary)
 
 
 def _content(attempt: "_Attempt", body: "Outgoing", chunked: bool) -> "Generator[Wanted, Any, None]":
@@ -104,13 +126,13 @@ def _content(attempt: "_Attempt", body: "Outgoing", chunked: bool) -> "Generator
     while (chunk := (yield NEXT_CHUNK)) is not None:
         for piece in body.feed(chunk):
             if held:
-                attempt.take((yield attempt.sends(_piece(held, False, chunked))))
+                attempt.take((yield attempt.begin(_piece(held, False, chunked))))
                 if not attempt.pending:
                     return  # the server gave up in the middle
             held = piece
     for piece in body.finish():
         held += piece
-    attempt.take((yield attempt.sends(_piece(held, True, chunked))))
+    attempt.take((yield attempt.begin(_piece(held, True, chunked))))
 
 
 def _piece(octets: bytes, last: bool, chunked: bool) -> "Group":
@@ -121,7 +143,7 @@ def _piece(octets: bytes, last: bool, chunked: bool) -> "Group":
 def _reset(client: "ClientConnection") -> "Generator[Wanted, Any, None]":
     # Leave the connection fit for the next transaction (RFC 5321 section 4.1.1.5).
     if client.closing is None and client.state in (State.MAIL, State.RCPT, State.BDAT, State.BDAT_FAILED):
-        with suppress(ConnectionLost, Timeout):  # the refusal stands, whatever became of the connection
+        with suppress(SMTPError):  # the refusal stands, whatever becomes of the connection
             yield (Rset(),)
 
 
@@ -134,7 +156,7 @@ def _groups(commands: "tuple[Command, ...]", start: "Group", pipelining: bool) -
     octets = 0
     for command in commands:
         size = len(bytes(command))
-        if len(group) == _GROUP_COMMANDS or octets + size > _GROUP_OCTETS:
+        if len(group) == _GROUP_COMMANDS - 1 or octets + size > _GROUP_OCTETS:
             groups.append(tuple(group))
             group, octets = [], 0
         group.append(command)
@@ -147,50 +169,61 @@ class _Attempt:
 
     def __init__(self, client: "ClientConnection", mail: Mail, recipients: "dict[str, Rcpt]") -> None:
         self.mail = mail
-        self.commands = recipients.values()
+        self.commands = tuple(recipients.values())
         self.outcomes: dict[str, Outcome] = {}
         self.pending: list[str] = []  # accepted by RCPT, no verdict yet
         self._addresses = list(recipients)
         self._asked = 0  # recipients whose RCPT was answered
+        self._refused: dict[str, Reply] = {}  # those whose RCPT was refused
         self._mail_reply: Reply | None = None
         self._start_reply: Reply | None = None
         self._lmtp = client.lmtp
         self._group: Group = ()
 
-    def sends(self, group: "Group") -> "Group":
+    def ordered(self) -> "dict[str, Outcome]":
+        """The outcomes in the order in which the recipients were given."""
+        return {address: self.outcomes[address] for address in self._addresses if address in self.outcomes}
+
+    def begin(self, group: "Group") -> "Group":
         """Note what the next replies answer."""
         self._group = group
         return group
 
-    def take(self, replies: "Sequence[Reply]") -> None:
-        """Take the replies to the group, or those of them that came."""
+    def take(self, replies: "Sequence[Reply]", *, broken: bool = False) -> None:
+        """Take the replies to the group; where the line broke, those of them that had come."""
+        taken = 0
         for item, reply in zip(self._group, replies, strict=False):
             kind = type(item)
             if kind is Rcpt:
-                address = self._addresses[self._asked]
-                self._asked += 1
-                if reply.is_positive:
-                    self.pending.append(address)
-                else:
-                    self.outcomes[address] = Outcome.of(reply)
+                self._take_rcpt(reply)
             elif kind is Mail:
                 self._mail_reply = reply
             elif kind is Data:
                 self._start_reply = reply
-        # What is left answers content: its end, or (a refusal before it) all of it.
-        steps = sum(1 for item in self._group if type(item) in (Mail, Rcpt, Data))
-        self._take_final(replies[steps:])
+            else:
+                break  # what is left answers content
+            taken += 1
+        if len(replies) > taken:
+            self._take_final(replies[taken:], broken)
 
-    def _take_final(self, replies: "Sequence[Reply]") -> None:
-        if not replies or (replies[0].is_positive and not self._ends()):
-            return  # a chunk but the last was taken
-        if self._lmtp and self._ends():
-            decided = list(zip(self.pending, replies, strict=False))
+    def _take_rcpt(self, reply: "Reply") -> None:
+        address = self._addresses[self._asked]
+        if reply.is_positive:
+            self.pending.append(address)
         else:
-            decided = [(address, replies[0]) for address in self.pending]
-        for address, reply in decided:
             self.outcomes[address] = Outcome.of(reply)
-        self.pending = self.pending[len(decided) :]
+            self._refused[address] = reply
+        self._asked += 1
+
+    def _take_final(self, replies: "Sequence[Reply]", broken: bool) -> None:
+        if replies[0].is_positive and not self._ends():
+            return  # a chunk but the last was taken
+        one_by_one = self._lmtp and self._ends() and (broken or len(replies) == len(self.pending))
+        if not one_by_one:
+            replies = [replies[0]] * len(self.pending)  # one for all, perhaps before the end
+        for address, reply in zip(self.pending, replies, strict=False):
+            self.outcomes[address] = Outcome.of(reply)
+        self.pending = self.pending[len(replies) :]
 
     def _ends(self) -> bool:
         last = self._group[-1] if self._group else None
@@ -198,42 +231,46 @@ class _Attempt:
 
     def check_start(self, partial: bool) -> None:
         """Raise if the content must not, or need not, follow."""
-        if self._mail_reply is not None and not self._mail_reply.is_positive:
+        if self._mail_refused:
+            assert self._mail_reply is not None
             self.outcomes.clear()  # the 503s behind it say nothing about the recipients
             raise SenderRefused(self._mail_reply, self.mail)
-        if self._asked == len(self._addresses):
-            refusals = [outcome.reply for outcome in self.outcomes.values() if outcome.verdict is not Verdict.ACCEPTED]
-            accepted = len(self._addresses) - len(refusals)
-            if refusals and refusals[0] is not None and (not accepted or not partial):
-                raise RecipientsRefused(refusals[0])
-        if self._start_reply is not None and self._start_reply.code >= 400:
-            self._take_refusal(self._start_reply)
+        all_asked = self._asked == len(self._addresses)
+        if all_asked and self._refused and (not partial or len(self._refused) == self._asked):
+            address, reply = next(iter(self._refused.items()))
+            raise RecipientsRefused(reply, message=f"{address}: {reply}")
+        if self._start_reply is not None and not self._start_reply.is_intermediate:
+            for address in self.pending:
+                self.outcomes[address] = Outcome.of(self._start_reply)
             raise MessageRefused(self._start_reply, Data())
 
-    def _take_refusal(self, reply: "Reply") -> None:
-        for address in self.pending:
-            self.outcomes[address] = Outcome.of(reply)
-        self.pending = []
+    @property
+    def _mail_refused(self) -> bool:
+        return self._mail_reply is not None and not self._mail_reply.is_positive
 
-    def check_verdict(self, raise_for: str) -> None:
-        """Raise if nobody got the message, or not everybody where all are wanted."""
-        self.outcomes = {address: self.outcomes[address] for address in self._addresses if address in self.outcomes}
-        refused = [outcome.reply for outcome in self.outcomes.values() if outcome.verdict is not Verdict.ACCEPTED]
-        if not refused or refused[0] is None:
-            return
-        if len(refused) == len(self.outcomes):
-            raise MessageRefused(refused[0])
-        if raise_for == "any":
-            raise RecipientsRefused(refused[0])
+    def check_verdict(self) -> None:
+        """Raise if nobody got the message."""
+        outcomes = self.ordered()
+        if not any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes.values()):
+            reply = next(outcome.reply for address, outcome in outcomes.items() if address not in self._refused)
+            assert reply is not None
+            raise MessageRefused(reply, message=f"the message was refused: {reply}")
 
-    def lost(self, error: "ConnectionLost | Timeout") -> None:
-        """The line broke: say what is known, and what is not."""
-        self.take(error.replies)
-        ending = self._ends() and error.flushed
-        mail_refused = self._mail_reply is not None and not self._mail_reply.is_positive
-        if ending and not mail_refused:
+    def lost(self, error: "ConnectionLost | Timeout | TLSError | RemoteProtocolError") -> None:
+        """The line broke: find out what is known, and what is not."""
+        self.take(error.replies, broken=True)
+        if self._ends() and error.flushed and not self._mail_refused:
             # All of the content had left; whether it was accepted, only the lost reply could have told.
             for address in (*self.pending, *self._addresses[self._asked :]):
                 self.outcomes[address] = Outcome(Verdict.UNKNOWN, None)
-        error.recipients = self.outcomes
-        error.may_retry = not any(outcome.verdict is Verdict.UNKNOWN for outcome in self.outcomes.values())
+
+    def tell(self, error: SMTPError) -> None:
+        """Have the error say what is known of each recipient."""
+        error.recipients = outcomes = self.ordered()
+        if isinstance(error, (ReplyError, ConnectionLost, Timeout, TLSError, RemoteProtocolError)):
+            known = outcomes.values()
+            error.may_retry = not any(outcome.verdict is Verdict.UNKNOWN for outcome in known) and (
+                len(outcomes) < len(self._addresses) or any(outcome.verdict is Verdict.DEFERRED for outcome in known)
+            )
+        if isinstance(error, SenderRefused):
+            error.may_retry = error.reply.is_transient

@@ -1,0 +1,115 @@
+"""One message to more recipients than a server takes at a time: several transactions, one result."""
+
+from smtpkit.errors import NotSupported, RecipientsRefused, SMTPError
+from smtpkit.protocol.needs import REWIND
+from smtpkit.protocol.results import Outcome, SendResult, Verdict
+from smtpkit.protocol.transaction import transaction
+
+__all__ = ["transactions"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from smtpkit.protocol.client import ClientConnection
+    from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.outgoing import Outgoing
+    from smtpkit.wire.commands import Mail, Rcpt
+    from smtpkit.wire.replies import Reply
+
+    Exchange = Generator[Wanted, Any, SendResult]
+
+
+def transactions(
+    client: "ClientConnection",
+    mail: "Mail",
+    recipients: "dict[str, Rcpt]",
+    make_body: "Callable[[], Outgoing]",
+    *,
+    replayable: bool = True,
+    max_recipients: int | None = None,
+    partial: bool = True,
+    chunking: bool | None = None,
+    raise_for: str = "all",
+) -> "Exchange":
+    """Send one message, in as many transactions as its recipients need.
+
+    The server's RCPTMAX (RFC 9422) and `max_recipients` are kept.  Recipients beyond what the server turns out
+    to take (452 4.5.3, RFC 5321 section 4.5.3.1.10) follow in another transaction, as long as each of them gets
+    the message to somebody.
+
+    Args:
+        client, mail, recipients, partial, chunking, raise_for: as for `transaction()`.
+        make_body: gives the content anew for each transaction.
+        replayable: whether it can be called more than once.
+        max_recipients: recipients of one transaction, None for no bound but the server's.
+
+    Returns:
+        The outcome of each recipient.  What failed after the first recipients had been accepted is in it.
+
+    Raises:
+        SMTPError: as `transaction()`, if nobody was accepted; with raise_for="any" whatever failed.
+        NotSupported: the recipients need several transactions, and these cannot be made.
+    """
+    limit = _limit(client, len(recipients), replayable, max_recipients, partial)
+    outcomes: dict[str, Outcome] = {}
+    waiting = dict(recipients)
+    failure: SMTPError | None = None
+    while waiting and failure is None:
+        batch = dict(list(waiting.items())[:limit])
+        if outcomes:
+            yield REWIND
+        try:
+            found = (
+                yield from transaction(client, mail, batch, make_body(), partial=partial, chunking=chunking)
+            ).recipients
+        except SMTPError as error:
+            failure, found = error, error.recipients
+        outcomes.update(found)
+        excess = [address for address, outcome in found.items() if _is_excess(outcome)]
+        retry = excess if failure is None and replayable else ()
+        waiting = {address: waiting[address] for address in waiting if address not in batch or address in retry}
+        limit = min(limit, len(batch) - len(excess)) if retry else limit
+    return _verdict(recipients, outcomes, failure, raise_for)
+
+
+def _limit(client: "ClientConnection", wanted: int, replayable: bool, max_recipients: int | None, partial: bool) -> int:
+    limits = [limit for limit in (max_recipients, client.capabilities.limits.get("RCPTMAX")) if limit is not None]
+    limit = min(limits, default=wanted)
+    if wanted <= limit or (not replayable and max_recipients is None and partial):
+        return wanted  # what the server then refuses is in the result
+    if not (replayable and partial):
+        raise NotSupported(
+            f"{wanted} recipients need several transactions of {limit}, which goes neither with partial=False "
+            "nor with a body that can be read once only",
+            extension="LIMITS",
+        )
+    return limit
+
+
+def _is_excess(outcome: Outcome) -> bool:
+    # 552 is what older servers say (RFC 5321 section 4.5.3.1.10).
+    reply = outcome.reply
+    if reply is None or reply.code not in (452, 552):
+        return False
+    return str(reply.enhanced).endswith(".5.3") or (reply.enhanced is None and reply.code == 452)
+
+
+def _verdict(
+    recipients: "dict[str, Rcpt]", outcomes: "dict[str, Outcome]", failure: SMTPError | None, raise_for: str
+) -> SendResult:
+    accepted = any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes.values())
+    if failure is not None and (not accepted or raise_for == "any"):
+        failure.recipients = {address: outcomes[address] for address in recipients if address in outcomes}
+        raise failure
+    reply: Reply | None = getattr(failure, "reply", None)
+    missing = Outcome.of(reply) if reply is not None else Outcome(Verdict.DEFERRED, None)
+    result = SendResult({address: outcomes.get(address, missing) for address in recipients})
+    for address, outcome in result.recipients.items():
+        if raise_for == "any" and outcome.reply is not None and outcome.verdict is not Verdict.ACCEPTED:
+            refused = RecipientsRefused(outcome.reply, message=f"{address}: {outcome.reply}")
+            refused.recipients = result.recipients
+            refused.may_retry = bool(result.deferred)
+            raise refused
+    return result
