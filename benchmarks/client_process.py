@@ -1,0 +1,294 @@
+"""One client in a process of its own: `python client_process.py NAME` does what it is asked, and says what it cost."""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+from threading import Thread
+from time import perf_counter, process_time
+
+from messages import RECIPIENT, SENDER, base64_body, text_body
+from processes import memory, reset_peak
+
+__all__ = ["CELLS", "CLIENTS"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+_KIB, _MIB = 1024, 1024 * 1024
+_ONE = [RECIPIENT]
+_TWENTY = [f"recipient{number}@server.example" for number in range(20)]
+_SMALL = base64_body(_KIB)
+_PIECE = base64_body(64 * _KIB)
+
+# Recipients, body, connections at once, whether each message gets a connection of its own.
+CELLS = {
+    "1 KiB, reused": (_ONE, lambda: _SMALL, 1, False),
+    "connect each": (_ONE, lambda: _SMALL, 1, True),
+    "x20": (_ONE, lambda: _SMALL, 20, False),
+    "20 recipients": (_TWENTY, lambda: _SMALL, 1, False),
+    "10 MiB base64": (_ONE, lambda: base64_body(10 * _MIB), 1, False),
+    "10 MiB dotted text": (_ONE, lambda: text_body(10 * _MIB), 1, False),
+}
+
+
+class Work:
+    """Sends for so long, and counts.
+
+    Attributes:
+        messages: that were accepted.
+    """
+
+    def __init__(self, port: int, recipients: list[str], body: bytes, seconds: float) -> None:
+        self.port = port
+        self.recipients = recipients
+        self.body = body
+        self.messages = 0
+        self._seconds = seconds
+        self.restart()
+
+    def restart(self) -> None:
+        self.messages = 0
+        self.deadline = perf_counter() + self._seconds
+
+    def more(self) -> bool:
+        """Count a message; whether there is time for another."""
+        self.messages += 1
+        return perf_counter() < self.deadline
+
+
+class Blocking:
+    """What blocking clients have in common.
+
+    Args:
+        connect: from a port to a connection.
+        send: a message over a connection: recipients and body.
+        close: a connection.
+    """
+
+    def __init__(
+        self,
+        connect: "Callable[[int], Any]",
+        send: "Callable[[Any, list[str], Any], Any]",
+        close: "Callable[[Any], Any]",
+    ) -> None:
+        self.connect = connect
+        self.send = send
+        self.close = close
+
+    def measure(self, work: Work, at_once: int, reconnect: bool) -> float:
+        """CPU seconds of one message."""
+        connections = [] if reconnect else [self.connect(work.port) for _ in range(at_once)]
+        for each in connections:
+            self.send(each, work.recipients, _SMALL)
+        work.restart()
+        begin = process_time()
+        if reconnect:
+            self._reconnecting(work)
+        elif at_once == 1:
+            self._sending(work, connections[0])
+        else:
+            threads = [Thread(target=self._sending, args=(work, each)) for each in connections]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        spent = process_time() - begin
+        for each in connections:
+            self.close(each)
+        return spent / work.messages
+
+    def peak(self, port: int, body: "Any") -> int:
+        """KiB more while one message leaves; `body` makes it."""
+        connection = self.connect(port)
+        self.send(connection, _ONE, _PIECE)
+        octets = body()
+        gc.collect()
+        before = memory(os.getpid())
+        reset_peak(os.getpid())
+        self.send(connection, _ONE, octets)
+        used = memory(os.getpid(), "VmHWM") - before
+        self.close(connection)
+        return used
+
+    def _sending(self, work: Work, connection: "Any") -> None:
+        send, recipients, body = self.send, work.recipients, work.body
+        send(connection, recipients, body)
+        while work.more():
+            send(connection, recipients, body)
+
+    def _reconnecting(self, work: Work) -> None:
+        while True:
+            connection = self.connect(work.port)
+            self.send(connection, work.recipients, work.body)
+            self.close(connection)
+            if not work.more():
+                return
+
+
+class Awaiting(Blocking):
+    """What asyncio clients have in common; the arguments are coroutine functions."""
+
+    def measure(self, work: Work, at_once: int, reconnect: bool) -> float:
+        return asyncio.run(self._measure(work, at_once, reconnect))
+
+    def peak(self, port: int, body: "Any") -> int:
+        return asyncio.run(self._peak(port, body))
+
+    async def _measure(self, work: Work, at_once: int, reconnect: bool) -> float:
+        connections = [] if reconnect else [await self.connect(work.port) for _ in range(at_once)]
+        for each in connections:
+            await self.send(each, work.recipients, _SMALL)
+        work.restart()
+        begin = process_time()
+        if reconnect:
+            await self._each(work)
+        elif at_once == 1:
+            await self._all(work, connections[0])
+        else:
+            await asyncio.gather(*(self._all(work, each) for each in connections))
+        spent = process_time() - begin
+        for each in connections:
+            await self.close(each)
+        return spent / work.messages
+
+    async def _peak(self, port: int, body: "Any") -> int:
+        connection = await self.connect(port)
+        await self.send(connection, _ONE, _PIECE)
+        octets = body()
+        gc.collect()
+        before = memory(os.getpid())
+        reset_peak(os.getpid())
+        await self.send(connection, _ONE, octets)
+        used = memory(os.getpid(), "VmHWM") - before
+        await self.close(connection)
+        return used
+
+    async def _all(self, work: Work, connection: "Any") -> None:
+        send, recipients, body = self.send, work.recipients, work.body
+        await send(connection, recipients, body)
+        while work.more():
+            await send(connection, recipients, body)
+
+    async def _each(self, work: Work) -> None:
+        while True:
+            connection = await self.connect(work.port)
+            await self.send(connection, work.recipients, work.body)
+            await self.close(connection)
+            if not work.more():
+                return
+
+
+def _floor() -> Blocking:
+    # Prepared octets, replies only counted; MAIL, RCPT and DATA leave together.
+    from load import Plan, greeted
+
+    octets: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+
+    def send(sock: "Any", recipients: list[str], body: "Any") -> None:
+        key = (len(recipients), id(body))
+        if key not in octets:
+            octets.clear()
+            octets[key] = Plan.grouped(recipients, body)
+        commands, content = octets[key]
+        sock.sendall(commands)
+        lines = len(recipients) + 2
+        while lines:
+            lines -= sock.recv(65536).count(b"\n")
+        sock.sendall(content)
+        sock.recv(65536)
+
+    def close(sock: "Any") -> None:
+        sock.sendall(b"QUIT\r\n")
+        sock.recv(65536)
+        sock.close()
+
+    return Blocking(greeted, send, close)
+
+
+def _smtpkit_sync() -> Blocking:
+    from smtpkit.sync import Client, connect
+
+    return Blocking(
+        lambda port: connect("127.0.0.1", port, local_hostname="client.example"),
+        lambda client, recipients, body: client.send(SENDER, recipients, body),
+        Client.close,
+    )
+
+
+def _smtplib() -> Blocking:
+    from smtplib import SMTP
+
+    return Blocking(
+        lambda port: SMTP("127.0.0.1", port, local_hostname="client.example"),
+        lambda client, recipients, body: client.sendmail(SENDER, recipients, body),
+        SMTP.quit,
+    )
+
+
+def _smtpkit_asyncio() -> Awaiting:
+    from smtpkit.asyncio import Client, connect
+
+    async def opened(port: int) -> Client:
+        return await connect("127.0.0.1", port, local_hostname="client.example")
+
+    async def send(client: Client, recipients: list[str], body: "Any") -> None:
+        await client.send(SENDER, recipients, body)
+
+    return Awaiting(opened, send, Client.close)
+
+
+def _aiosmtplib() -> Awaiting:
+    from aiosmtplib import SMTP
+
+    async def connect(port: int) -> SMTP:
+        client = SMTP(hostname="127.0.0.1", port=port, local_hostname="client.example", start_tls=False)
+        await client.connect()
+        return client
+
+    async def send(client: SMTP, recipients: list[str], body: "Any") -> None:
+        await client.sendmail(SENDER, recipients, body)
+
+    return Awaiting(connect, send, SMTP.quit)
+
+
+CLIENTS = {
+    "floor": _floor,
+    "smtpkit.sync": _smtpkit_sync,
+    "smtplib": _smtplib,
+    "smtpkit.asyncio": _smtpkit_asyncio,
+    "aiosmtplib": _aiosmtplib,
+}
+
+BODIES: "dict[str, Callable[[], Any]]" = {
+    "10 MiB held": lambda: base64_body(10 * _MIB),
+    "10 MiB text held": lambda: text_body(10 * _MIB),
+    "10 MiB in pieces": lambda: _pieces(10),
+    "256 MiB in pieces": lambda: _pieces(256),
+}
+
+
+def _pieces(mebibytes: int) -> "Iterable[bytes]":
+    return (_PIECE for _ in range(mebibytes * 16))
+
+
+def main() -> None:
+    client = CLIENTS[sys.argv[1]]()
+    gc.disable()
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "body" in question:
+            answer: float = client.peak(question["port"], BODIES[question["body"]])
+        else:
+            recipients, body, at_once, reconnect = CELLS[question["cell"]]
+            work = Work(question["port"], recipients, body(), question["seconds"])
+            answer = client.measure(work, at_once, reconnect)
+            gc.collect()
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
