@@ -48,6 +48,6 @@ def _time(call: "Callable[[], object]", calls: int) -> float:
 def _calls_within(seconds: float, call: "Callable[[], object]") -> int:
     # Doubling warms the contender up as well.
     calls = 1
-    while _time(call, calls) * calls < seconds / 4:
+    while (each := _time(call, calls)) * calls < seconds / 4:
         calls *= 2
-    return calls * 4
+    return max(1, round(seconds / each))

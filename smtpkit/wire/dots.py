@@ -150,10 +150,9 @@ class DotUnstuffer:
         if len(begun) > 2 or (begun and octets[0] in b".\n"):
             octets = begun + octets
             given = min(len(begun), 2)
-        if b"." not in octets:
+        if b"." not in octets or len(pieces := _split_at_leading_dots(octets)) == 1:
             self._begun = _begun_at_end(octets)
             return octets[given:]
-        pieces = _split_at_leading_dots(octets)
         # An end shows as a piece that begins with CRLF, or an empty one.  Few others are as small.
         if min(pieces) < b"\r\x0b" and (end := _piece_behind_end(pieces)):
             pieces[end:] = [b""]
