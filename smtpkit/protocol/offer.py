@@ -1,7 +1,7 @@
 """What a server offers in one standing of a session, and so which commands and parameters are legal in it."""
 
 from smtpkit.protocol.extensions import EXTENSIONS, Extension
-from smtpkit.protocol.states import LMTP, SMTP, State
+from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire.capabilities import ehlo_reply
 from smtpkit.wire.replies import Reply
 
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 _COMMAND_LINE = 512  # octets with CRLF (RFC 5321 section 4.5.3.1.4)
 _LINE_CAP = 8192  # what the increments of all extensions together may reach
 _WITHOUT_TLS = frozenset({"NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"})  # RFC 3207 section 4
-_WITHOUT_AUTH = frozenset({"AUTH", "EHLO", "HELO", "LHLO", "NOOP", "RSET", "QUIT", "STARTTLS"})  # RFC 4954 section 6
-_OPTIONAL_VERBS = frozenset(verb for extension in EXTENSIONS.values() for verb in extension.verbs) - {
-    "VRFY",
-    "EXPN",
-    "HELP",
-}
+# RFC 4954 section 6; and XCLIENT, by which a proxy tells who has logged in to it.
+_WITHOUT_AUTH = frozenset({"AUTH", "EHLO", "HELO", "LHLO", "NOOP", "RSET", "QUIT", "STARTTLS", "XCLIENT"})
+_PLAIN_VERBS = frozenset(  # there without any extension
+    {"EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "HELP", "VRFY", "EXPN", END_OF_DATA}
+)
 
 
 class Offer:
@@ -28,10 +27,11 @@ class Offer:
     Attributes:
         reply: the positive answer to EHLO or LHLO (HELO's is `plain_reply`).
         rows: the state table, less the verbs that are not offered or not allowed yet.
-        verbs: the verbs that are offered, whatever the state.
+        verbs: the verbs that the extensions add, whatever the state.
         mail_parameters, rcpt_parameters: legal ESMTP keywords.
         binary: whether BODY=BINARYMIME is legal.
-        line_limits: octets with CRLF by verb, where more than 512.
+        line_limits: octets with CRLF for MAIL and RCPT, to which parameters belong.
+        command_limit: the same for any other command.
         line_limit: the largest of them.
         need_tls, need_auth: what is wanted of the client before it may send mail.
         mechanisms: SASL mechanisms that may be used.
@@ -41,45 +41,65 @@ class Offer:
         auth = config.auth
         self.need_tls = config.require_tls and not tls
         self.need_auth = auth is not None and auth.required and not authenticated
-        self.mechanisms = auth.offered(tls=tls) if auth is not None and not authenticated else ()
+        may_log_in = auth is not None and not authenticated and not self.need_tls
+        self.mechanisms = auth.offered(tls=tls) if auth is not None and may_log_in else ()
         extensions = [each for each in config.extensions if tls or not each.needs_tls]
         if config.tls_available and not tls:
             extensions.append(EXTENSIONS["STARTTLS"])
         if self.mechanisms:
             extensions.append(EXTENSIONS["AUTH"])
-        words = {"SIZE": str(config.max_message_size or 0), "AUTH": " ".join(self.mechanisms)}
+        words = {
+            "SIZE": str(config.max_message_size or 0),
+            "AUTH": " ".join(self.mechanisms),
+            "LIMITS": _limits(config),
+        }
         keywords = [(each.keyword, (words.get(each.keyword) or each.ehlo).split()) for each in extensions]
         self.reply = ehlo_reply(config.hostname, "greets you", keywords)
         self.plain_reply = Reply(250, config.hostname)
-        self._admit(config, extensions if extended else [])
+        self.verbs = frozenset(verb for each in extensions for verb in each.verbs)
+        if auth is not None and EXTENSIONS["AUTH"] not in extensions:
+            # Such a server takes the parameter from everybody, always (RFC 4954 section 5).
+            extensions.append(EXTENSIONS["AUTH"])
+        self._admit_parameters(config, extensions if extended else [])
+        self._admit_verbs(LMTP if config.lmtp else SMTP, extended)
 
-    def _admit(self, config: "ServerConfig", extensions: "list[Extension]") -> None:
-        offered = {each.keyword for each in extensions}
+    def _admit_parameters(self, config: "ServerConfig", extensions: "list[Extension]") -> None:
         self.mail_parameters = frozenset(word for each in extensions for word in each.mail_parameters)
         self.rcpt_parameters = frozenset(word for each in extensions for word in each.rcpt_parameters)
-        if extensions and config.auth is not None:
-            # A server that offers AUTH takes the parameter from everybody, always (RFC 4954 section 5).
-            self.mail_parameters |= {"AUTH"}
-        self.binary = "BINARYMIME" in offered
-        self.verbs = frozenset(verb for each in extensions for verb in each.verbs)
-        table = LMTP if config.lmtp else SMTP
-        self.rows = {state: {v: to for v, to in row.items() if self._allows(v)} for state, row in table.items()}
+        self.binary = EXTENSIONS["BINARYMIME"] in extensions
         limits = {
             "MAIL": _COMMAND_LINE + sum(each.mail_octets for each in extensions),
             "RCPT": _COMMAND_LINE + sum(each.rcpt_octets for each in extensions),
         }
-        self.line_limits = {verb: min(config.limits.line or limit, _LINE_CAP) for verb, limit in limits.items()}
-        self.command_limit = config.limits.line or _COMMAND_LINE
+        given = config.limits.line
+        self.line_limits = {verb: given or min(limit, _LINE_CAP) for verb, limit in limits.items()}
+        self.command_limit = given or _COMMAND_LINE
         self.line_limit = max(self.command_limit, *self.line_limits.values())
 
-    def _allows(self, verb: str) -> bool:
-        verb = verb.partition(" ")[0]  # BDAT LAST
-        if verb in _OPTIONAL_VERBS and verb not in self.verbs:
+    def _admit_verbs(self, table: "dict[State, dict[str, State]]", extended: bool) -> None:
+        rows = {state: dict(row) for state, row in table.items()}
+        known = {verb for row in table.values() for verb in row}
+        for verb in self.verbs - known:
+            # A verb of an extension that the application has added changes no state.
+            for state in (State.READY, State.MAIL, State.RCPT):
+                rows[state][verb] = state
+        self.rows = {
+            state: {verb: to for verb, to in row.items() if self._allows(state, verb.removesuffix(" LAST"), extended)}
+            for state, row in rows.items()
+        }
+
+    def _allows(self, state: State, verb: str, extended: bool) -> bool:
+        # A HELO session has no extensions; XCLIENT alone is legal before any hello.
+        offered = verb in self.verbs and (extended or state is State.CONNECTED)
+        if verb not in _PLAIN_VERBS and not offered:
             return False
         if self.need_tls and verb not in _WITHOUT_TLS:
             return False
         return not self.need_auth or verb in _WITHOUT_AUTH
 
-    def row(self, state: State) -> "dict[str, State]":
-        """Verb to next state, in this state."""
-        return self.rows[state]
+
+def _limits(config: "ServerConfig") -> str:
+    # RFC 9422 section 4.
+    limits = config.limits
+    mailmax = "" if limits.transactions is None else f"MAILMAX={limits.transactions} "
+    return f"{mailmax}RCPTMAX={limits.recipients}"

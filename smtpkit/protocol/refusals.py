@@ -1,13 +1,17 @@
 """Why a server connection refuses a command, and how many refusals a client may collect."""
 
 from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.states import State
 from smtpkit.wire.commands import HISTORIC_VERBS, UnknownCommand
 
-__all__ = ["Budget", "out_of_place"]
+__all__ = ["Budget", "mail_fault", "out_of_place", "rcpt_fault"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from smtpkit.protocol.config import ServerConfig
     from smtpkit.protocol.limits import Limits
     from smtpkit.protocol.offer import Offer
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
     from smtpkit.wire.replies import Reply
 
 _ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against the budget
-_BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT"})  # cross-protocol requests
+# Requests of HTTP, which a browser may be made to send here (the last is how HTTP/2 begins).
+_BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI"})
+_DEFINED = frozenset(word for each in EXTENSIONS.values() for word in (*each.mail_parameters, *each.rcpt_parameters))
+_OF_EXTENSIONS = frozenset({"AUTH", "STARTTLS", "BDAT", "ETRN", "XCLIENT", "XFORWARD"})
 
 # What is missing in a state, by verb where the verb matters (RFC 5321 section 4.1.4).
 _MISSING = {
@@ -32,7 +39,9 @@ _MISSING = {
 }
 
 
-def out_of_place(command: "Command", state: State, offer: "Offer", config: "ServerConfig", *, tls: bool) -> "Reply":
+def out_of_place(
+    command: "Command", state: State, offer: "Offer", config: "ServerConfig", *, tls: bool, authenticated: bool
+) -> "Reply":
     """The reply to a command that has no row in the state table as it is offered.
 
     Not recognized is 500, recognized but off is 502, wanting TLS or login is 530, out of order is 503
@@ -41,7 +50,7 @@ def out_of_place(command: "Command", state: State, offer: "Offer", config: "Serv
     verb = command.verb
     if state is State.REFUSED:
         return say.BAD_SEQUENCE
-    if isinstance(command, UnknownCommand):
+    if isinstance(command, UnknownCommand) and verb not in offer.verbs:
         if verb in _BROWSER and state is State.CONNECTED:
             return say.NOT_MAIL
         return say.NOT_IMPLEMENTED if verb in HISTORIC_VERBS else say.UNKNOWN_COMMAND
@@ -49,23 +58,47 @@ def out_of_place(command: "Command", state: State, offer: "Offer", config: "Serv
         return say.UNKNOWN_COMMAND  # RFC 2033 section 4.1
     if verb == "STARTTLS" and tls:
         return say.TLS_ACTIVE
-    if offer.need_tls and verb != "AUTH":
-        return say.NEED_TLS
-    if verb == "AUTH" and config.auth is not None and "AUTH" not in offer.verbs:
-        return _auth_not_offered(state, offer)
-    if verb in ("AUTH", "STARTTLS", "BDAT", "ETRN", "XCLIENT", "XFORWARD") and verb not in offer.verbs:
-        return say.HELLO_FIRST if state is State.CONNECTED and verb != "BDAT" else say.NOT_IMPLEMENTED
-    if offer.need_auth and verb not in ("AUTH", "STARTTLS"):
-        return say.NEED_AUTH
+    if verb == "AUTH" and config.auth is not None and verb not in offer.verbs:
+        return _auth_not_offered(state, config, tls=tls, authenticated=authenticated)
+    if verb in _OF_EXTENSIONS and verb not in offer.verbs:
+        return say.NOT_IMPLEMENTED
+    if verb not in ("AUTH", "STARTTLS"):
+        if offer.need_tls:
+            return say.NEED_TLS
+        if offer.need_auth and verb != "XCLIENT":
+            return say.NEED_AUTH
     return _MISSING.get((state, verb), say.BAD_SEQUENCE)
 
 
-def _auth_not_offered(state: State, offer: "Offer") -> "Reply":
+def _auth_not_offered(state: State, config: "ServerConfig", *, tls: bool, authenticated: bool) -> "Reply":
+    if authenticated:
+        return say.AUTHENTICATED_ALREADY
     if state is State.CONNECTED:
         return say.HELLO_FIRST
-    if offer.need_auth or offer.need_tls:
-        return say.NEED_TLS
-    return say.AUTHENTICATED_ALREADY
+    return say.NOT_IMPLEMENTED if tls or not config.tls_available else say.NEED_TLS
+
+
+def mail_fault(parameters: "Mapping[str, Any]", offer: "Offer", config: "ServerConfig") -> "Reply | None":
+    """The reply to ESMTP parameters of MAIL that are not offered, or not kept; None if all are right."""
+    if not _offered(parameters, offer.mail_parameters, config):
+        return say.UNKNOWN_PARAMETER
+    if parameters.get("BODY") == "BINARYMIME" and not offer.binary:
+        return say.UNKNOWN_PARAMETER
+    limit = config.max_message_size
+    if limit is not None and parameters.get("SIZE", 0) > limit:  # RFC 1870 section 6.1
+        return say.TOO_LARGE
+    return None
+
+
+def rcpt_fault(parameters: "Mapping[str, Any]", offer: "Offer", config: "ServerConfig") -> "Reply | None":
+    """The same for RCPT."""
+    return None if _offered(parameters, offer.rcpt_parameters, config) else say.UNKNOWN_PARAMETER
+
+
+def _offered(parameters: "Mapping[str, Any]", offered: "frozenset[str]", config: "ServerConfig") -> bool:
+    # What an extension of the registry defines must be offered; "keep" lets anything else through.
+    strangers = parameters.keys() - offered
+    return not strangers or (config.unknown_parameters == "keep" and not strangers & _DEFINED)
 
 
 class Budget:

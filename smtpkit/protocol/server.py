@@ -2,10 +2,11 @@
 
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol import standard_replies as say
-from smtpkit.protocol.events import NEED_DATA, PAUSED, BodyChunk, Connect, ConnectionClosed, Transport
+from smtpkit.protocol.events import PAUSED, BodyChunk, Connect, Transport
 from smtpkit.protocol.refusals import out_of_place
 from smtpkit.protocol.server_auth import RESPONSE_LIMIT
-from smtpkit.protocol.server_steps import Reading, ServerSteps
+from smtpkit.protocol.server_state import CONNECTION_CLOSED, Reading
+from smtpkit.protocol.server_steps import ServerSteps
 from smtpkit.protocol.states import State
 from smtpkit.sasl.questions import FetchSecret, VerifyPassword, VerifyToken
 from smtpkit.wire import commands as c
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.config import ServerConfig
-    from smtpkit.protocol.server_steps import Event, Next
+    from smtpkit.protocol.server_state import Event, Next
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
-
-_CLOSED = ConnectionClosed()
 
 
 class ServerConnection(ServerSteps):
@@ -69,8 +68,9 @@ class ServerConnection(ServerSteps):
         if self.unanswered is not None:
             return PAUSED
         if self._pending is not None:
-            self.unanswered, self._pending = self._pending, None
-            return self.unanswered
+            event = self.unanswered = self._pending
+            self._pending = None
+            return event
         return _READERS[self._reading](self)
 
     def data_to_send(self) -> bytes:
@@ -89,6 +89,8 @@ class ServerConnection(ServerSteps):
             LocalProtocolError: nothing waits for a decision, or the reply does not fit.
         """
         event = self._undecided("accept()")
+        if type(event) is FetchSecret:
+            raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
         if reply is None:
             reply = self._standard
         elif reply.code >= 400 or reply.is_intermediate != self._standard.is_intermediate:
@@ -115,8 +117,17 @@ class ServerConnection(ServerSteps):
         _REJECT[type(event)](self, event, reply)
 
     def supply(self, secret: "Any") -> None:
-        """Answer FetchSecret with the user's password or stored keys; None if there is no such user."""
-        self._undecided("supply()")
+        """Answer a question of SASL: FetchSecret with the user's password or stored keys, the others with True.
+
+        Args:
+            secret: what was asked for; None if there is no such user, or False, refuse.
+
+        Raises:
+            LocalProtocolError: no question waits.
+        """
+        event = self._undecided("supply()")
+        if type(event) not in _QUESTIONS:
+            raise LocalProtocolError("supply() is for the questions of SASL", received=repr(event))
         self.unanswered = None
         self._answer_question(secret)
 
@@ -129,6 +140,8 @@ class ServerConnection(ServerSteps):
         event = self._undecided("answer()")
         if not self.config.lmtp or type(event) is not BodyChunk:
             raise LocalProtocolError("answer() is for the end of an LMTP message", received=repr(event))
+        if any(reply.is_intermediate for reply in replies):
+            raise LocalProtocolError("answer() with a reply that decides nothing", expected="2yz, 4yz or 5yz")
         if len(replies) != len(self.recipients):
             wanted = f"{len(self.recipients)} replies"
             raise LocalProtocolError(
@@ -136,11 +149,20 @@ class ServerConnection(ServerSteps):
             )
         self.unanswered = None
         for reply in replies:
-            self._say(reply)
+            if self.state is not State.CLOSED:
+                self._say(reply)
         self._transaction_over(accepted=any(reply.is_positive for reply in replies))
 
     def tls_established(self, facts: "TLSFacts") -> None:
-        """TLS is up: forget all that was learnt from the client before it (RFC 3207 section 4.2)."""
+        """TLS is up: forget all that was learnt from the client before it (RFC 3207 section 4.2).
+
+        What is received from the moment STARTTLS was accepted on is taken for what TLS has decrypted.
+
+        Raises:
+            LocalProtocolError: TLS can begin with the connection or after STARTTLS only.
+        """
+        if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
+            raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
         self.tls = facts
         if self.transport is Transport.START_TLS:
             self.transport = Transport.READ
@@ -152,44 +174,15 @@ class ServerConnection(ServerSteps):
     def close(self, reply: Reply | None = None) -> None:
         """End the session from this side, with a farewell where one is due (421: RFC 5321 section 3.8)."""
         if self.state is not State.CLOSED:
-            self.unanswered = None
             if reply is not None:
                 self._say(reply)
             self._end_session()
-
-    @property
-    def unread(self) -> int:
-        """Octets received and not yet consumed."""
-        return len(self._lines)
-
-    @property
-    def size(self) -> int:
-        """Octets of the content under way, so far."""
-        return 0 if self._content is None else self._content.size
-
-    @property
-    def closed(self) -> bool:
-        """True once nothing more will come of this connection."""
-        return self.state is State.CLOSED
-
-    @property
-    def waiting_for(self) -> str:
-        """What the client is to send: "command", "body", "AUTH" or "TLS handshake"."""
-        return _WAITING.get(self._reading, "command")
-
-    @property
-    def protocol(self) -> str:
-        """The WITH keyword of a Received field (RFC 3848, RFC 6531 section 4.3)."""
-        word = "LMTP" if self.config.lmtp else "SMTP"
-        prefix = "UTF8" if self._smtputf8 else "E" if self._extended and not self.config.lmtp else ""
-        return f"{prefix}{word}{'S' if self.tls is not None else ''}{'A' if self.identity is not None else ''}"
 
     # The readers, of which `_reading` names one.
 
     def _read_opening(self) -> "Next":
         self._reading = Reading.COMMAND
-        protocol = "LMTP" if self.config.lmtp else "ESMTP"
-        return self._wait(Connect(), Reply(220, f"{self.config.hostname} {protocol}"))
+        return self._wait(Connect(), self._greeting())
 
     def _read_command(self) -> "Next":
         offer = self._offer
@@ -209,12 +202,22 @@ class ServerConnection(ServerSteps):
             return self._malformed(line, error)
         verb = command.verb
         if len(line) + 2 > offer.command_limit and len(line) + 2 > offer.line_limits.get(verb, offer.command_limit):
-            return self._answer(command, say.LINE_TOO_LONG)
+            return self._overlong(command)
         if verb not in self._row:
             return self._out_of_place(command)
         return _STEPS[type(command)](self, command)
 
+    def _overlong(self, command: c.Command) -> "Next":
+        if command.verb in ("MAIL", "RCPT"):
+            self._budget.step_refused()
+        answered = self._answer(command, say.LINE_TOO_LONG)
+        if type(command) is c.Bdat:
+            self._end_session()  # what follows are not commands
+        return answered
+
     def _malformed(self, line: bytes, error: ParseError) -> "Next":
+        if self.state is State.REFUSED:
+            return self._answer(None, say.BAD_SEQUENCE)
         verb = line[:4].upper()
         if verb in (b"MAIL", b"RCPT"):
             self._budget.step_refused()
@@ -226,39 +229,38 @@ class ServerConnection(ServerSteps):
         return answered
 
     def _out_of_place(self, command: c.Command) -> "Next":
-        reply = out_of_place(command, self.state, self._offer, self.config, tls=self.tls is not None)
-        if self.state is State.MAIL and command.verb in ("DATA", "BDAT") and self._budget.step_was_refused:
-            reply = say.NO_VALID_RECIPIENTS if not self.config.lmtp else reply
+        reply = out_of_place(
+            command,
+            self.state,
+            self._offer,
+            self.config,
+            tls=self.tls is not None,
+            authenticated=self.identity is not None,
+        )
+        if reply is say.NEED_RCPT and self._budget.step_was_refused and not self.config.lmtp:
+            reply = say.NO_VALID_RECIPIENTS
         if type(command) is not c.Bdat:
             return self._answer(command, reply)
         if command.verb not in self._offer.verbs:
             answered = self._answer(command, reply)
             self._end_session()
             return answered
-        # The octets of the chunk come all the same.  LMTP answers LAST once for each recipient: here none.
-        silent = self.config.lmtp and command.last and self.state is State.MAIL
-        self._refused_chunk = (command, command.size, () if silent else (reply,))
+        self._chunk = command
+        self._refused_chunk = (command.size, reply)
         self._reading = Reading.REFUSED_CHUNK
         return self._read_refused_chunk()
 
     def _read_refused_chunk(self) -> "Next":
-        command, left, replies = self._refused_chunk
+        # The octets of the chunk come all the same.
+        left, reply = self._refused_chunk
         left -= len(self._lines.take(left))
         if left:
-            self._refused_chunk = (command, left, replies)
+            self._refused_chunk = (left, reply)
             return self._starved()
         self._reading = Reading.COMMAND
-        return self._answer(command, replies[0]) if replies else self._read_command()
-
-    def _read_content(self) -> "Next":
-        content = self._content
-        assert content is not None
-        data = content.read(self._lines)
-        if self.transcript is not None and data:
-            self.transcript.content(data)
-        if content.complete:
-            return self._piece_over(data)
-        return BodyChunk(data) if data else self._starved()
+        if self._chunk.last and self.config.lmtp and self._mail is not None:
+            return self._unwanted_message(reply)
+        return self._answer(self._chunk, reply)
 
     def _read_response(self) -> "Next":
         line = self._lines.next_line(RESPONSE_LIMIT)
@@ -272,17 +274,10 @@ class ServerConnection(ServerSteps):
         return self._login_step(None, self._login.line(line))
 
     def _read_handshake(self) -> "Next":
-        return PAUSED
+        return self._starved() if self._eof else PAUSED
 
     def _read_end(self) -> "Next":
-        return _CLOSED
-
-    def _starved(self) -> "Next":
-        if not self._eof:
-            return NEED_DATA
-        # What is pending is cancelled, never what was accepted (RFC 5321 section 4.1.1.10).
-        self._end_session()
-        return _CLOSED
+        return CONNECTION_CLOSED
 
     def _undecided(self, method: str) -> "Event":
         if self.unanswered is None:
@@ -303,13 +298,6 @@ _READERS: "dict[str, Callable[[ServerConnection], Next]]" = {
     Reading.END: ServerConnection._read_end,
 }
 
-_WAITING = {
-    Reading.CONTENT: "body",
-    Reading.REFUSED_CHUNK: "body",
-    Reading.RESPONSE: "AUTH",
-    Reading.HANDSHAKE: "TLS handshake",
-}
-
 # What each command, and each decision, does.
 _STEPS: "dict[type, Callable[[Any, Any], Next]]" = {
     c.Ehlo: ServerConnection._do_hello,
@@ -326,11 +314,16 @@ _STEPS: "dict[type, Callable[[Any, Any], Next]]" = {
     c.Vrfy: ServerConnection._do_vrfy,
     c.Expn: ServerConnection._do_other,
     c.Etrn: ServerConnection._do_other,
-    c.XClient: ServerConnection._do_other,
+    c.XClient: ServerConnection._do_xclient,
     c.XForward: ServerConnection._do_other,
+    c.UnknownCommand: ServerConnection._do_other,  # of an extension that the application has added
     c.StartTLS: ServerConnection._do_starttls,
     c.Auth: ServerConnection._do_auth,
 }
+
+
+_QUESTIONS = (VerifyPassword, VerifyToken, FetchSecret)
+_OTHERS = (c.Vrfy, c.Expn, c.Etrn, c.XForward, c.UnknownCommand)
 
 
 def _accept_question(connection: ServerConnection, question: "Any", reply: Reply) -> None:
@@ -338,7 +331,10 @@ def _accept_question(connection: ServerConnection, question: "Any", reply: Reply
 
 
 def _reject_question(connection: ServerConnection, question: "Any", reply: Reply | None) -> None:
-    connection._answer_question(False if type(question) is not FetchSecret else None, reply)
+    if reply is None:
+        connection._answer_question(None)  # the mechanism refuses in its own way
+    else:
+        connection._login_step(None, reply)
 
 
 _ACCEPT: "dict[type, Callable[[Any, Any, Reply], None]]" = {
@@ -351,7 +347,8 @@ _ACCEPT: "dict[type, Callable[[Any, Any, Reply], None]]" = {
     c.Data: ServerConnection._accept_data,
     BodyChunk: ServerConnection._accept_content,
     c.StartTLS: ServerConnection._accept_starttls,
-    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward), ServerConnection._accept_other),
+    c.XClient: ServerConnection._accept_xclient,
+    **dict.fromkeys(_OTHERS, ServerConnection._accept_other),
     **dict.fromkeys((VerifyPassword, VerifyToken), _accept_question),
 }
 
@@ -360,6 +357,6 @@ _REJECT: "dict[type, Callable[[Any, Any, Reply | None], None]]" = {
     **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo, c.StartTLS), ServerConnection._reject_session),
     **dict.fromkeys((c.Mail, c.Rcpt, c.Data), ServerConnection._reject_step),
     BodyChunk: ServerConnection._reject_content,
-    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward), ServerConnection._reject_other),
-    **dict.fromkeys((VerifyPassword, VerifyToken, FetchSecret), _reject_question),
+    **dict.fromkeys((*_OTHERS, c.XClient), ServerConnection._reject_other),
+    **dict.fromkeys(_QUESTIONS, _reject_question),
 }

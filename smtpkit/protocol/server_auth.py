@@ -1,17 +1,20 @@
-"""One SASL exchange on the server's side: lines of base64 in, replies and questions out (RFC 4954 section 4)."""
+"""AUTH on the server's side: lines of base64 in, replies and questions out (RFC 4954 section 4)."""
 
 from smtpkit.errors import ParseError
 from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.server_state import Reading, ServerState
 from smtpkit.sasl import Challenge, server_mechanism
 from smtpkit.wire.replies import Reply
 
-__all__ = ["RESPONSE_LIMIT", "ServerLogin"]
+__all__ = ["RESPONSE_LIMIT", "AuthSteps", "ServerLogin"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from smtpkit.protocol.server_state import Next
     from smtpkit.sasl import Question
+    from smtpkit.wire.commands import Auth, Command
 
 RESPONSE_LIMIT = 12288 + 2  # octets of a response line with its CRLF
 
@@ -22,6 +25,7 @@ class ServerLogin:
     Args:
         mechanism: its name, of those that are offered.
         initial_response: octets, decoded; None if there was none.
+        facts: see `smtpkit.sasl.facts.ServerFacts`.
 
     Attributes:
         identity: who logged in, once the reply is 235.
@@ -29,8 +33,8 @@ class ServerLogin:
 
     __slots__ = ("_exchange", "identity")
 
-    def __init__(self, mechanism: str, initial_response: bytes | None) -> None:
-        self._exchange = server_mechanism(mechanism, initial_response)
+    def __init__(self, mechanism: str, initial_response: bytes | None, **facts: "Any") -> None:
+        self._exchange = server_mechanism(mechanism, initial_response, **facts)
         self.identity = ""
 
     def start(self) -> "Reply | Question":
@@ -68,3 +72,63 @@ class ServerLogin:
         if isinstance(step, Challenge):
             return Reply(334, b2a_base64(step.octets, newline=False).decode())
         return step
+
+
+class AuthSteps(ServerState):
+    """The steps of AUTH; none of them reads octets."""
+
+    __slots__ = ()
+
+    def _do_auth(self, command: "Auth") -> "Next":
+        if command.mechanism not in self._offer.mechanisms:
+            return self._answer(command, say.UNKNOWN_MECHANISM)
+        if command.mechanism.endswith("-PLUS") and self._channel_binding() is None:
+            return self._answer(command, say.UNKNOWN_MECHANISM)
+        self._login = ServerLogin(
+            command.mechanism,
+            command.initial_response,
+            hostname=self.config.hostname,
+            channel_binding=self._channel_binding(),
+        )
+        return self._login_step(command, self._login.start())
+
+    def _channel_binding(self) -> bytes | None:
+        # Known to SCRAM only where a mechanism that uses it is offered (RFC 5802 section 6).
+        if not any(name.endswith("-PLUS") for name in self._offer.mechanisms):
+            return None
+        if self.tls is None or self.tls.own_certificate is None:
+            return None
+        from smtpkit.sasl.channel_binding import tls_server_end_point
+
+        return tls_server_end_point(self.tls.own_certificate)
+
+    def _login_step(self, command: "Command | None", step: "Reply | Question") -> "Next":
+        if not isinstance(step, Reply):
+            return self._wait(step, say.AUTHENTICATED)
+        if step.is_intermediate:
+            self._reading = Reading.RESPONSE
+        else:
+            step = self._login_over(step)
+        return self._answer(command, step)
+
+    def _login_over(self, reply: Reply) -> Reply:
+        login, self._login = self._login, None
+        self._reading = Reading.COMMAND
+        assert login is not None
+        assert self.config.auth is not None
+        if reply.code == 235:
+            self.identity = login.identity
+            self._renew()
+        elif reply.is_permanent and reply.code not in (500, 501):  # which answer a line, not credentials
+            self._login_failures += 1
+            if self._login_failures > self.config.auth.attempts:
+                return say.TOO_MANY_LOGINS
+        return reply
+
+    def _answer_question(self, answer: "Any") -> None:
+        assert self._login is not None
+        step = self._login.answer(answer)
+        event = self._login_step(None, step)
+        if not isinstance(step, Reply):
+            # A further question is an event of its own.
+            self._pending, self.unanswered = event, None  # type: ignore[assignment]

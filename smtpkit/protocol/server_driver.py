@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.driver import MakeTLS, Needs
     from smtpkit.protocol.needs import Need
     from smtpkit.protocol.server import ServerConnection
-    from smtpkit.protocol.server_steps import Next
+    from smtpkit.protocol.server_state import Next
     from smtpkit.protocol.session import SessionFacts
 
 _NOTICES = 100  # answered commands before the answers are written: one read may hold 40,000 NOOPs

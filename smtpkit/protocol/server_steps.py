@@ -2,163 +2,33 @@
 
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.content import ChunkedContent, DataContent
-from smtpkit.protocol.envelope import Envelope
 from smtpkit.protocol.events import Answered, BodyChunk, BodyRefused, Connect, Transport
-from smtpkit.protocol.extensions import EXTENSIONS
-from smtpkit.protocol.refusals import Budget
-from smtpkit.protocol.server_auth import ServerLogin
+from smtpkit.protocol.refusals import mail_fault, rcpt_fault
+from smtpkit.protocol.server_auth import AuthSteps
+from smtpkit.protocol.server_state import Reading
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.wire import commands as c
-from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import Reply
 
-__all__ = ["Reading", "ServerSteps"]
+__all__ = ["ServerSteps"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from smtpkit.protocol.server_state import Event, Next
 
-    from smtpkit.protocol.config import ServerConfig
-    from smtpkit.protocol.events import ConnectionClosed, Signal
-    from smtpkit.protocol.offer import Offer
-    from smtpkit.protocol.tls_facts import TLSFacts
-    from smtpkit.protocol.transcript import Transcript
-    from smtpkit.sasl.questions import Question
-
-    Event = c.Command | Connect | BodyChunk | BodyRefused | Answered | ConnectionClosed | Question
-    Next = Event | Signal
-
-_DEFINED = frozenset(word for each in EXTENSIONS.values() for word in (*each.mail_parameters, *each.rcpt_parameters))
+_LARGE_CHUNK = 1024  # octets
+_UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")  # values of XCLIENT
 
 
-class Reading:
-    """What the next octets are: names of the readers of ServerConnection."""
+class ServerSteps(AuthSteps):
+    """The steps of a server's session; none of them reads octets but those of content."""
 
-    OPENING = "opening"
-    COMMAND = "command"
-    CONTENT = "content"
-    AFTER_CHUNK = "after chunk"
-    REFUSED_CHUNK = "refused chunk"
-    RESPONSE = "response"
-    HANDSHAKE = "handshake"
-    END = "end"
-
-
-class ServerSteps:
-    """The state of a server's session, and the steps that change it; no step reads octets."""
-
-    __slots__ = (
-        "_budget",
-        "_content",
-        "_eof",
-        "_extended",
-        "_lines",
-        "_login",
-        "_login_failures",
-        "_mail",
-        "_offer",
-        "_out",
-        "_pending",
-        "_rcpt_parameters",
-        "_reading",
-        "_refused_chunk",
-        "_row",
-        "_smtputf8",
-        "_standard",
-        "config",
-        "hello_name",
-        "identity",
-        "recipients",
-        "state",
-        "tls",
-        "transcript",
-        "transport",
-        "unanswered",
-    )
-
-    def __init__(self, config: "ServerConfig", transcript: "Transcript | None") -> None:
-        self.config = config
-        self.transcript = transcript
-        self.transport = Transport.READ
-        self.tls: TLSFacts | None = None
-        self.unanswered: Event | None = None
-        self._budget = Budget(config.limits)
-        self._lines = LineBuffer()
-        self._out: list[bytes] = []
-        self._pending: Event | None = None
-        self._reading = Reading.OPENING
-        self._refused_chunk: tuple[c.Command, int, tuple[Reply, ...]] = (c.Noop(), 0, ())
-        self._standard: Reply = say.OK
-        self._eof = False
-        self._login_failures = 0
-        self._forget()
-        self.state = State.GREETING
-        self._renew()
-
-    # State
-
-    def _forget(self) -> None:
-        # All knowledge of the client.
-        self.hello_name: str | None = None
-        self.identity: str | None = None
-        self._extended = False
-        self._login: ServerLogin | None = None
-        self._drop_transaction()
-
-    def _drop_transaction(self) -> None:
-        self._mail: c.Mail | None = None
-        self.recipients: list[Any] = []
-        self._rcpt_parameters: list[Any] = []
-        self._content: DataContent | ChunkedContent | None = None
-        self._smtputf8 = False
-        self._budget.transaction_begins()
-
-    def _renew(self) -> None:
-        # What is offered has changed.
-        self._offer: Offer = self.config.offer(
-            tls=self.tls is not None, authenticated=self.identity is not None, extended=self._extended
-        )
-        self._row = self._offer.rows[self.state]
-
-    def _move(self, state: State) -> None:
-        self.state = state
-        self._row = self._offer.rows[state]
-
-    @property
-    def envelope(self) -> Envelope | None:
-        """The open mail transaction as far as it was accepted, or None."""
-        if self._mail is None:
-            return None
-        return Envelope(self._mail.reverse_path, self.recipients, self._mail.parameters, self._rcpt_parameters)
-
-    # Answering
-
-    def _say(self, reply: Reply) -> None:
-        self._out.append(bytes(reply))
-        if self.transcript is not None:
-            self.transcript.reply(reply)
-        if reply.code == 421:
-            self._end_session()
-
-    def _answer(self, command: c.Command | None, reply: Reply) -> Answered:
-        reply = self._budget.judge(reply)
-        self._say(reply)
-        return Answered(command, reply)
-
-    def _wait(self, event: "Event", standard: Reply) -> "Event":
-        self._budget.errors_in_a_row = 0
-        self._standard = standard
-        self.unanswered = event
-        return event
-
-    def _end_session(self) -> None:
-        self._drop_transaction()
-        self._move(State.CLOSED)
-        self._reading = Reading.END
-        self.transport = Transport.CLOSE
-        self._lines.clear()
+    __slots__ = ()
 
     # Greeting and hello
+
+    def _greeting(self) -> Reply:
+        return Reply(220, f"{self.config.hostname} {'LMTP' if self.config.lmtp else 'ESMTP'}")
 
     def _accept_connect(self, event: Connect, reply: Reply) -> None:
         self._say(reply)
@@ -171,7 +41,7 @@ class ServerSteps:
         self._say(reply or say.NO_SERVICE)
 
     def _reject_session(self, event: c.Command, reply: Reply | None) -> None:
-        self._say(reply or say.INTERNAL_ERROR)
+        self._say(reply or (say.NO_TLS_NOW if type(event) is c.StartTLS else say.INTERNAL_ERROR))
 
     def _do_hello(self, command: "c.Ehlo | c.Helo | c.Lhlo") -> "Next":
         extended = type(command) is not c.Helo
@@ -189,30 +59,14 @@ class ServerSteps:
     # The mail transaction
 
     def _do_mail(self, command: c.Mail) -> "Next":
-        parameters = command.parameters
-        if parameters:
-            fault = self._fault_in(parameters)
+        if command.parameters:
+            fault = mail_fault(command.parameters, self._offer, self.config)
             if fault is not None:
                 return self._refuse_step(command, fault)
         transactions = self.config.limits.transactions
         if transactions is not None and self._budget.transactions >= transactions:
             return self._answer(command, say.TOO_MANY_TRANSACTIONS)
         return self._wait(command, say.MAIL_OK)
-
-    def _fault_in(self, parameters: "Any") -> Reply | None:
-        offer, limit = self._offer, self.config.max_message_size
-        if not self._legal(parameters, offer.mail_parameters):
-            return say.UNKNOWN_PARAMETER
-        if parameters.get("BODY") == "BINARYMIME" and not offer.binary:
-            return say.UNKNOWN_PARAMETER
-        if limit is not None and parameters.get("SIZE", 0) > limit:  # RFC 1870 section 6.1
-            return say.TOO_LARGE
-        return None
-
-    def _legal(self, parameters: "Any", offered: "frozenset[str]") -> bool:
-        # What an extension of the registry defines must be offered; "keep" lets anything else through.
-        strangers = parameters.keys() - offered
-        return not strangers or (self.config.unknown_parameters == "keep" and not strangers & _DEFINED)
 
     def _accept_mail(self, command: c.Mail, reply: Reply) -> None:
         self._say(reply)
@@ -223,9 +77,10 @@ class ServerSteps:
         self._move(self._row["MAIL"])
 
     def _do_rcpt(self, command: c.Rcpt) -> "Next":
-        parameters = command.parameters
-        if parameters and not self._legal(parameters, self._offer.rcpt_parameters):
-            return self._refuse_step(command, say.UNKNOWN_PARAMETER)
+        if command.parameters:
+            fault = rcpt_fault(command.parameters, self._offer, self.config)
+            if fault is not None:
+                return self._refuse_step(command, fault)
         if len(self.recipients) >= self.config.limits.recipients:
             return self._refuse_step(command, say.TOO_MANY_RECIPIENTS)
         return self._wait(command, say.RCPT_OK)
@@ -262,14 +117,24 @@ class ServerSteps:
             binary = self._mail.parameters.get("BODY") == "BINARYMIME"
             self._content = ChunkedContent(self.config.bare_newlines, self.config.max_message_size, binary=binary)
         self._move(self._row["BDAT"])
+        if command.size >= _LARGE_CHUNK:
+            self._budget.commands -= 1  # the size of the message bounds them
+        self._chunk = command
         self._content.begin(command.size, command.last)
         self._reading = Reading.CONTENT
         return self._read_content()
 
-    def _read_content(self) -> "Next":
-        raise NotImplementedError
+    # Content
 
-    # The end of content
+    def _read_content(self) -> "Next":
+        content = self._content
+        assert content is not None
+        data = content.read(self._lines)
+        if self.transcript is not None and data:
+            self.transcript.content(data)
+        if content.complete:
+            return self._piece_over(data)
+        return BodyChunk(data) if data else self._starved()
 
     def _piece_over(self, data: bytes) -> "Next":
         content = self._content
@@ -288,7 +153,7 @@ class ServerSteps:
         assert content is not None
         self._reading = Reading.COMMAND
         if content.refusal is None:
-            return self._answer(c.Bdat(0), say.CHUNK_OK)
+            return self._answer(self._chunk, say.CHUNK_OK)
         self._say(content.refusal)
         event = BodyRefused(content.refusal)
         if self.state is not State.CLOSED:
@@ -300,6 +165,18 @@ class ServerSteps:
         self._reading = Reading.COMMAND
         self._say_for_all(reply)
         self._transaction_over(accepted=False)
+        return BodyRefused(reply)
+
+    def _unwanted_message(self, reply: Reply) -> "Next":
+        # Each accepted recipient of LMTP has a reply to BDAT LAST, and where there is none nothing is said
+        # (RFC 2033 section 4.3).
+        if self.recipients:
+            answered = self._answer(self._chunk, reply)
+            for _ in self.recipients[1:]:
+                self._say(reply)
+            return answered
+        self._drop_transaction()
+        self._move(State.READY)
         return BodyRefused(reply)
 
     def _say_for_all(self, reply: Reply) -> None:
@@ -351,6 +228,19 @@ class ServerSteps:
     def _do_other(self, command: c.Command) -> "Next":
         return self._wait(command, say.OK)
 
+    def _do_xclient(self, command: c.XClient) -> "Next":
+        return self._wait(command, self._greeting())
+
+    def _accept_xclient(self, command: c.XClient, reply: Reply) -> None:
+        # The session begins anew, as that of another client; TLS stays (Postfix's XCLIENT document).
+        self._say(reply)
+        self._forget()
+        login = command.attributes.get("LOGIN", "")
+        if login and login.upper() not in _UNKNOWN:
+            self.identity = login
+        self.state = State.CONNECTED
+        self._renew()
+
     def _accept_other(self, command: c.Command, reply: Reply) -> None:
         self._say(reply)
 
@@ -375,41 +265,3 @@ class ServerSteps:
         self._say(reply)
         self.transport = Transport.START_TLS
         self._reading = Reading.HANDSHAKE
-
-    def _do_auth(self, command: c.Auth) -> "Next":
-        if command.mechanism not in self._offer.mechanisms:
-            return self._answer(command, say.UNKNOWN_MECHANISM)
-        self._login = ServerLogin(command.mechanism, command.initial_response)
-        return self._login_step(command, self._login.start())
-
-    def _login_step(self, command: c.Command | None, step: "Reply | Question") -> "Next":
-        if not isinstance(step, Reply):
-            return self._wait(step, say.AUTHENTICATED)
-        if step.is_intermediate:
-            self._reading = Reading.RESPONSE
-        else:
-            step = self._login_over(step)
-        return self._answer(command, step)
-
-    def _login_over(self, reply: Reply) -> Reply:
-        login, self._login = self._login, None
-        self._reading = Reading.COMMAND
-        if login is not None and reply.code == 235:
-            self.identity = login.identity
-            self._renew()
-        elif reply.code == 535:
-            self._login_failures += 1
-            policy = self.config.auth
-            if policy is not None and self._login_failures > policy.attempts:
-                return say.TOO_MANY_LOGINS
-        return reply
-
-    def _answer_question(self, answer: "Any", refusal: Reply | None = None) -> None:
-        assert self._login is not None
-        step = self._login.answer(answer)
-        if isinstance(step, Reply) and step.code == 535 and refusal is not None:
-            step = refusal
-        # A further question is an event of its own.
-        event = self._login_step(None, step)
-        if not isinstance(step, Reply):
-            self._pending, self.unanswered = event, None  # type: ignore[assignment]

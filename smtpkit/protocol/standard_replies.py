@@ -25,7 +25,6 @@ NESTED_MAIL = Reply(503, "A transaction is open already", "5.5.1")
 LINE_TOO_LONG = Reply(500, "Line too long", "5.5.2")  # RFC 5321 section 4.5.3.1.4
 UNKNOWN_PARAMETER = Reply(555, "Parameter not recognized", "5.5.4")  # RFC 5321 section 4.1.1.11
 NO_SERVICE = Reply(554, "No service here", "5.3.2")
-EARLY_TALKER = Reply(554, "Octets came before the greeting", "5.5.0")
 NOT_MAIL = Reply(421, "This is a mail server", "4.7.0")
 
 # Content
@@ -33,7 +32,6 @@ TOO_LARGE = Reply(552, "Message exceeds the maximum size", "5.3.4")  # RFC 1870 
 BARE_NEWLINE = Reply(550, "Message contains a bare CR or LF", "5.6.0")  # RFC 5321 section 2.3.8
 CONTAINS_NUL = Reply(550, "Message contains NUL", "5.6.0")
 BINARY_NEEDS_BDAT = Reply(503, "BODY=BINARYMIME needs BDAT", "5.5.1")  # RFC 3030 section 3
-CHUNK_WITHOUT_TRANSACTION = Reply(503, "BDAT without a transaction that takes it", "5.5.1")
 
 # Limits
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0")
@@ -47,6 +45,7 @@ INTERNAL_ERROR = Reply(451, "Internal error, try again later", "4.3.0")
 
 # TLS and AUTH
 NEED_TLS = Reply(530, "Must issue a STARTTLS command first", "5.7.0")  # RFC 3207 section 4
+NO_TLS_NOW = Reply(454, "TLS is not available now", "4.7.0")  # RFC 3207 section 4
 TLS_ACTIVE = Reply(503, "TLS is active already", "5.5.1")
 INJECTED = Reply(554, "Octets followed STARTTLS in clear", "5.5.0")  # RFC 3207 section 4.2
 NEED_AUTH = Reply(530, "Authentication required", "5.7.0")  # RFC 4954 section 6

@@ -1,0 +1,207 @@
+"""What a server knows of its session, and how it answers: all that its steps share."""
+
+from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.envelope import Envelope
+from smtpkit.protocol.events import NEED_DATA, Answered, ConnectionClosed, Transport
+from smtpkit.protocol.refusals import Budget
+from smtpkit.protocol.states import State
+from smtpkit.wire import commands as c
+from smtpkit.wire.lines import LineBuffer
+from smtpkit.wire.replies import Reply
+
+__all__ = ["CONNECTION_CLOSED", "Reading", "ServerState"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smtpkit.protocol.config import ServerConfig
+    from smtpkit.protocol.content import ChunkedContent, DataContent
+    from smtpkit.protocol.events import BodyChunk, BodyRefused, Connect, Signal
+    from smtpkit.protocol.offer import Offer
+    from smtpkit.protocol.server_auth import ServerLogin
+    from smtpkit.protocol.tls_facts import TLSFacts
+    from smtpkit.protocol.transcript import Transcript
+    from smtpkit.sasl.questions import Question
+
+    Event = c.Command | Connect | BodyChunk | BodyRefused | Answered | ConnectionClosed | Question
+    Next = Event | Signal
+
+
+class Reading:
+    """What the next octets are: names of the readers of ServerConnection."""
+
+    OPENING = "opening"
+    COMMAND = "command"
+    CONTENT = "content"
+    AFTER_CHUNK = "after chunk"
+    REFUSED_CHUNK = "refused chunk"
+    RESPONSE = "response"
+    HANDSHAKE = "handshake"
+    END = "end"
+
+
+CONNECTION_CLOSED = ConnectionClosed()
+
+_WAITING = {
+    Reading.CONTENT: "body",
+    Reading.REFUSED_CHUNK: "body",
+    Reading.RESPONSE: "AUTH",
+    Reading.HANDSHAKE: "TLS handshake",
+}
+
+
+class ServerState:
+    """The facts of a server's session, and the means to answer."""
+
+    __slots__ = (
+        "_budget",
+        "_chunk",
+        "_content",
+        "_eof",
+        "_extended",
+        "_lines",
+        "_login",
+        "_login_failures",
+        "_mail",
+        "_offer",
+        "_out",
+        "_pending",
+        "_rcpt_parameters",
+        "_reading",
+        "_refused_chunk",
+        "_row",
+        "_smtputf8",
+        "_standard",
+        "config",
+        "hello_name",
+        "identity",
+        "recipients",
+        "state",
+        "tls",
+        "transcript",
+        "transport",
+        "unanswered",
+    )
+
+    def __init__(self, config: "ServerConfig", transcript: "Transcript | None") -> None:
+        self.config = config
+        self.transcript = transcript
+        self.transport = Transport.READ
+        self.tls: TLSFacts | None = None
+        self.unanswered: Event | None = None
+        self._budget = Budget(config.limits)
+        self._lines = LineBuffer()
+        self._out: list[bytes] = []
+        self._pending: Event | None = None
+        self._reading = Reading.OPENING
+        self._chunk: c.Bdat = c.Bdat(0)  # the last one
+        self._refused_chunk: tuple[int, Reply] = (0, say.OK)  # octets that are still to come, and the answer
+        self._standard: Reply = say.OK
+        self._eof = False
+        self._login_failures = 0
+        self._forget()
+        self.state = State.GREETING
+        self._renew()
+
+    # State
+
+    def _forget(self) -> None:
+        # All knowledge of the client.
+        self.hello_name: str | None = None
+        self.identity: str | None = None
+        self._extended = False
+        self._login: ServerLogin | None = None
+        self._drop_transaction()
+
+    def _drop_transaction(self) -> None:
+        self._mail: c.Mail | None = None
+        self.recipients: list[Any] = []
+        self._rcpt_parameters: list[Any] = []
+        self._content: DataContent | ChunkedContent | None = None
+        self._smtputf8 = False
+        self._budget.transaction_begins()
+
+    def _renew(self) -> None:
+        # What is offered has changed.
+        self._offer: Offer = self.config.offer(
+            tls=self.tls is not None, authenticated=self.identity is not None, extended=self._extended
+        )
+        self._row = self._offer.rows[self.state]
+
+    def _move(self, state: State) -> None:
+        self.state = state
+        self._row = self._offer.rows[state]
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """The open mail transaction as far as it was accepted, or None."""
+        if self._mail is None:
+            return None
+        return Envelope(self._mail.reverse_path, self.recipients, self._mail.parameters, self._rcpt_parameters)
+
+    # Answering
+
+    def _say(self, reply: Reply) -> None:
+        self._out.append(bytes(reply))
+        if self.transcript is not None:
+            self.transcript.reply(reply)
+        if reply.code == 421:
+            self._end_session()
+
+    def _answer(self, command: c.Command | None, reply: Reply) -> Answered:
+        reply = self._budget.judge(reply)
+        self._say(reply)
+        return Answered(command, reply)
+
+    def _wait(self, event: "Event", standard: Reply) -> "Event":
+        self._budget.errors_in_a_row = 0
+        self._standard = standard
+        self.unanswered = event
+        return event
+
+    def _end_session(self) -> None:
+        self._drop_transaction()
+        self.unanswered = self._pending = self._login = None
+        self._move(State.CLOSED)
+        self._reading = Reading.END
+        self.transport = Transport.CLOSE
+        self._lines.clear()
+
+    def _starved(self) -> "Next":
+        if not self._eof:
+            return NEED_DATA
+        # What is pending is cancelled, never what was accepted (RFC 5321 section 4.1.1.10).
+        self._end_session()
+        return CONNECTION_CLOSED
+
+    # What is known
+
+    @property
+    def unread(self) -> int:
+        """Octets received and not yet consumed."""
+        return len(self._lines)
+
+    @property
+    def size(self) -> int:
+        """Octets of the content under way, so far."""
+        return 0 if self._content is None else self._content.size
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing more will come of this connection."""
+        return self.state is State.CLOSED
+
+    @property
+    def waiting_for(self) -> str:
+        """What the client is to send: "command", "body", "AUTH" or "TLS handshake"."""
+        return _WAITING.get(self._reading, "command")
+
+    @property
+    def protocol(self) -> str:
+        """The WITH keyword of a Received field (RFC 3848, RFC 6531 section 4.3)."""
+        word = "LMTP" if self.config.lmtp else "SMTP"
+        if not self._extended:
+            return word  # what HELO began has no other name
+        prefix = "UTF8" if self._smtputf8 else "" if self.config.lmtp else "E"
+        return f"{prefix}{word}{'S' if self.tls is not None else ''}{'A' if self.identity is not None else ''}"
