@@ -33,7 +33,7 @@ def main() -> None:
     """Print one table for each job, kind of body and size of pieces."""
     for package in ("aiosmtplib", "aiosmtpd", "smtpproto", "twisted"):
         if not _has(package):
-            print(f"{package} is not installed: its column is missing")
+            print(f"{package} is not installed: its rows are missing")
     print("CPU time as a multiple of the floor: less is better (± spread of five rounds in percent of the median)\n")
     for job, contenders in (("stuff", stuffers()), ("unstuff", unstuffers())):
         for kind, body in bodies().items():
