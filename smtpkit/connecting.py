@@ -51,6 +51,9 @@ class ClientSettings:
         options = target.options
         if timeouts is None and "timeout" in options:
             timeouts = float(options["timeout"])
+        cafile = cafile or options.get("cafile")
+        if ssl_context is not None and (cafile or unverified_tls):
+            raise ValueError("ssl_context has its own authorities: cafile and unverified_tls do not go with it")
         self.timeouts = timeouts if isinstance(timeouts, Timeouts) else Timeouts(timeouts)
         self.deadline = deadline
         self.config = ClientConfig(local_hostname or options.get("local_hostname"), lmtp=target.lmtp)
@@ -58,7 +61,7 @@ class ClientSettings:
         self.sock = sock
         self.transcript = transcript
         self._ssl_context = ssl_context
-        self._cafile = cafile or options.get("cafile")
+        self._cafile = cafile
         self._server_hostname = server_hostname or options.get("server_hostname") or target.host or "localhost"
         self._unverified = unverified_tls
         self._allow_auth_in_clear = allow_auth_in_clear or target.is_local

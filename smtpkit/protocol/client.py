@@ -232,7 +232,7 @@ class ClientConnection:
             return self._unasked(reply)
         owed = self._owed[0]
         verb = owed if isinstance(owed, str) else owed.verb
-        if reply.is_intermediate and verb not in _MAY_BE_INTERMEDIATE or (verb == "DATA" and reply.is_positive):
+        if (reply.is_intermediate and verb not in _MAY_BE_INTERMEDIATE) or (verb == "DATA" and reply.is_positive):
             raise self._violation(f"{reply.code} in answer to {verb}", bytes(reply), expected="another class of reply")
         # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
         if self.lmtp and _ends_message(owed) and self._accepted > 1:

@@ -7,8 +7,8 @@ the line is lost or time is up it is thrown ConnectionLost or Timeout, whose `.r
 that had come.
 """
 
-from smtpkit.errors import AuthenticationError, ParseError, ReplyError, TLSError
-from smtpkit.protocol.events import AuthResponse
+from smtpkit.errors import AuthenticationError, NotSupported, ParseError, ReplyError, TLSError
+from smtpkit.protocol.events import AuthResponse, Transport
 from smtpkit.protocol.needs import UPGRADE, Call, Expect
 from smtpkit.sasl import choose, client_mechanism
 from smtpkit.wire.commands import Auth, Command, Ehlo, Helo, Lhlo, Quit, Rset, StartTLS
@@ -107,12 +107,24 @@ def login(
     Raises:
         AuthenticationError: refused.
         NotSupported: there is no mechanism that may be used.
+        ParseError: the credentials cannot be put into the mechanism's messages; nothing was sent.
     """
     kinds = [kind for kind in ("password", "token") if getattr(credentials, kind) is not None]
-    mechanism = choose(client.capabilities.auth, kinds, tls=client.tls is not None, allow_in_clear=allow_in_clear)
+    offered = client.capabilities.auth
+    binding = _channel_binding(client)
+    mechanism = choose(
+        offered,
+        kinds,
+        tls=client.tls is not None,
+        allow_in_clear=allow_in_clear,
+        channel_binding=binding is not None,
+    )
     if mechanism is None:
-        raise _no_mechanism(client)
-    sasl = client_mechanism(mechanism, **(yield from _resolved(credentials)))
+        raise _no_mechanism(client, kinds)
+    if not mechanism.endswith("-PLUS") and any(name.endswith("-PLUS") for name in offered):
+        binding = None  # to have it would tell the server that it offered none
+    facts = yield from _resolved(credentials)
+    sasl = client_mechanism(mechanism, **facts, channel_binding=binding)
     initial = sasl.start()
     command: Command = Auth(mechanism, initial)
     if initial is not None and len(bytes(command)) > _COMMAND_LINE:
@@ -120,17 +132,19 @@ def login(
     else:
         responses = []
     (reply,) = yield (command,)
+    command = Auth(mechanism)  # as errors show it
     while reply.is_intermediate:
         response = responses.pop() if responses else _answered(sasl, reply)
         (reply,) = yield (AuthResponse(response),)
         if response is None:
             raise AuthenticationError(reply, command, message=f"AUTH {mechanism}: the server's challenge is not valid")
     if not reply.is_positive:
-        raise AuthenticationError(reply, message=f"AUTH {mechanism}: {reply}")
+        reason = f" ({sasl.mechanism.error})" if sasl.mechanism.error else ""
+        raise AuthenticationError(reply, command, message=f"AUTH {mechanism}: {reply}{reason}")
     try:
         sasl.finish()
     except ParseError as error:
-        raise AuthenticationError(reply, message=f"AUTH {mechanism}: {error}") from error
+        raise AuthenticationError(reply, command, message=f"AUTH {mechanism}: {error}") from error
     return reply
 
 
@@ -176,7 +190,7 @@ def opening(
         ReplyError, TLSError, AuthenticationError, NotSupported: as the parts of it.
     """
     first = yield from greeting()
-    needs_extension = tls in ("implicit", "required") or credentials is not None
+    needs_extension = tls == "required" or credentials is not None
     yield from hello(client, name, fall_back=not needs_extension)
     if client.tls is None and (tls == "required" or (tls == "if-offered" and "STARTTLS" in client.capabilities)):
         yield from _secured(client, name, tls, fall_back=not needs_extension)
@@ -191,7 +205,7 @@ def _secured(client: "ClientConnection", name: str, tls: str, *, fall_back: bool
     except TLSError:
         # A server may say 454 to an offer of its own; who did not insist goes on in clear.  A handshake or a
         # certificate that fails is another matter: then TLS has begun, and there is no way back.
-        if tls == "required" or client.transport is not client.transport.READ or client.closed:
+        if tls == "required" or client.transport is not Transport.READ or client.closing is not None:
             raise
         return
     yield from hello(client, name, fall_back=fall_back)
@@ -224,12 +238,21 @@ def _resolved(credentials: "Credentials") -> "Generator[Wanted, Any, dict[str, A
     return values
 
 
-def _no_mechanism(client: "ClientConnection") -> "Exception":
-    from smtpkit.errors import NotSupported
+def _channel_binding(client: "ClientConnection") -> bytes | None:
+    # What SCRAM can tie the login to, so that nobody in between can pass it on.
+    facts = client.tls
+    if facts is None or facts.peer_certificate is None or not client.capabilities.auth:
+        return None
+    from smtpkit.sasl.channel_binding import tls_server_end_point
 
+    return tls_server_end_point(facts.peer_certificate)
+
+
+def _no_mechanism(client: "ClientConnection", kinds: "Sequence[str]") -> NotSupported:
     offered = ", ".join(client.capabilities.auth)
     if not offered:
         hint = "" if client.tls is not None else "; many servers offer it only after STARTTLS"
         return NotSupported(f"the server offers no AUTH{hint}", extension="AUTH")
+    have = " or a ".join(kinds) or "user name alone"
     hint = "" if client.tls is not None else " in clear (use TLS, or allow_auth_in_clear=True)"
-    return NotSupported(f"of the mechanisms offered ({offered}) none may be used{hint}", extension="AUTH")
+    return NotSupported(f"of the mechanisms offered ({offered}) none may be used with a {have}{hint}", extension="AUTH")

@@ -5,7 +5,7 @@ from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
 
-__all__ = ["negotiate"]
+__all__ = ["in_ascii", "negotiate"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def negotiate(
     *,
     size: int | None = None,
     eight_bit: str = "declare",
+    utf8_header: bool = False,
 ) -> "tuple[Mail, dict[str, Rcpt]]":
     """The MAIL and RCPT commands of a message to this server.
 
@@ -40,6 +41,7 @@ def negotiate(
         body: the content.
         size: octets to declare where the body's own size is not known.
         eight_bit: "declare" to refuse 8-bit content where 8BITMIME is not offered, "send" to send it all the same.
+        utf8_header: whether the header holds addresses that are not ASCII, as they are.
 
     Raises:
         NotSupported: the server does not offer what is needed; nothing is dropped in silence.
@@ -49,17 +51,37 @@ def negotiate(
     _declare_size(capabilities, parameters, body, size)
     _declare_body(capabilities, parameters, body, eight_bit)
     sender, recipients = envelope.sender, envelope.recipients
-    if not all(each is None or each.is_ascii for each in (sender, *recipients)):
+    if utf8_header or not all(each is None or each.is_ascii for each in (sender, *recipients)):
         if "SMTPUTF8" in capabilities:
             parameters["SMTPUTF8"] = True
         else:
-            sender = sender and _in_ascii(sender)
-            recipients = tuple(_in_ascii(recipient) for recipient in recipients)
+            sender = sender and in_ascii(sender)
+            recipients = tuple(in_ascii(recipient) for recipient in recipients)
     commands = {
         address: Rcpt(recipient, _demanded(capabilities, each))
         for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True)
     }
     return Mail(sender, parameters), commands
+
+
+def in_ascii(mailbox: Mailbox) -> Mailbox:
+    """The same mailbox with its domain in ASCII (RFC 5891 section 4.4); a local-part has no such form.
+
+    Raises:
+        NotSupported: there is none.
+    """
+    if mailbox.is_ascii:
+        return mailbox
+    domain = mailbox.domain
+    if mailbox.local_part.isascii():
+        try:
+            encoded = domain.encode("idna").decode("ascii")
+            # The codec knows IDNA 2003, which makes other names of some: those are not to be guessed at.
+            if encoded.encode("ascii").decode("idna") == domain.lower():
+                return Mailbox(mailbox.local_part, encoded)
+        except UnicodeError:
+            pass  # as of a label that is too long
+    raise NotSupported(f"{mailbox} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")
 
 
 def _demanded(capabilities: "Capabilities", parameters: "Any") -> "dict[str, Any]":
@@ -98,19 +120,3 @@ def _declare_body(capabilities: "Capabilities", parameters: "dict[str, Any]", bo
             parameters["BODY"] = "8BITMIME"
         elif body.scan is not None and eight_bit != "send":
             raise NotSupported("the body has 8-bit octets and the server does not offer 8BITMIME", extension="8BITMIME")
-
-
-def _in_ascii(mailbox: Mailbox) -> Mailbox:
-    # A domain can be said in ASCII (RFC 5891), a local-part cannot.
-    if mailbox.is_ascii:
-        return mailbox
-    domain = mailbox.domain
-    if mailbox.local_part.isascii():
-        try:
-            encoded = domain.encode("idna").decode("ascii")
-            # The codec knows IDNA 2003, which makes other names of some: those are not to be guessed at.
-            if encoded.encode("ascii").decode("idna") == domain.lower():
-                return Mailbox(mailbox.local_part, encoded)
-        except UnicodeError:
-            pass  # as of a label that is too long
-    raise NotSupported(f"{mailbox} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")

@@ -1,7 +1,7 @@
 """A send as the caller asks for it, made into the exchange that carries it out."""
 
-from smtpkit.errors import LocalProtocolError
-from smtpkit.protocol.composition import compose, recipients_in, sender_in
+from smtpkit.errors import LocalProtocolError, ParseError
+from smtpkit.protocol.composition import compose, needs_utf8, recipients_in, sender_in
 from smtpkit.protocol.envelope import Envelope
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.negotiation import negotiate
@@ -15,7 +15,7 @@ __all__ = ["DSN", "OPTIONS", "Sending"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
@@ -93,18 +93,24 @@ class Sending:
             raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {', '.join(OPTIONS)}")
         if isinstance(recipients, (str, Mailbox)):
             recipients = [recipients]
+        if options.get("raise_for", "all") not in ("all", "any"):
+            raise ValueError(f"raise_for is all or any, not {options['raise_for']!r}")
+        recipients = list(recipients)
         by_address = {str(each): each for each in recipients}
         if not by_address:
             raise LocalProtocolError("a message needs a recipient", expected="at least one")
         self._client = client
         self._options = options
         self._addresses = list(by_address)
-        self._envelope = Envelope(sender, by_address.values(), self._mail_parameters(), self._rcpt_parameters())
+        self._envelope = Envelope(
+            sender, by_address.values(), self._mail_parameters(), self._rcpt_parameters(recipients)
+        )
         self._scan: BodyScan | None = None
         self.deadline: float | None = options.get("deadline")
         self.held: bytes | None = None
         self.file: Any = None
         self.source: Any = None
+        self._utf8_header = False
         self._start: int | None = None  # of the content in a file that can be read twice
         if isinstance(body, str):
             raise TypeError("a body is bytes, not str: encode it, or use send_message()")
@@ -129,9 +135,13 @@ class Sending:
         if isinstance(recipients, (str, Mailbox)):
             recipients = [recipients]
         capabilities = client.capabilities
-        utf8 = "SMTPUTF8" in capabilities and not all(str(each).isascii() for each in (sender, *recipients))
+        utf8 = "SMTPUTF8" in capabilities and (
+            needs_utf8(message) or not all(str(each).isascii() for each in (sender, *recipients))
+        )
         content = compose(message, eight_bit="8BITMIME" in capabilities, utf8=utf8)
-        return cls(client, sender, recipients, content, options)
+        sending = cls(client, sender, recipients, content, options)
+        sending._utf8_header = utf8
+        return sending
 
     def scan_file(self) -> None:
         """Read a file that can be read twice once, to know its size and what is in it; it blocks.
@@ -160,6 +170,7 @@ class Sending:
             self._body(),
             size=options.get("size"),
             eight_bit=options.get("eight_bit", "declare"),
+            utf8_header=self._utf8_header,
         )
         result = yield from transactions(
             self._client,
@@ -208,16 +219,18 @@ class Sending:
         given = {keyword: value for keyword, value in wanted.items() if value is not None}
         return {**given, **(options.get("mail_parameters") or {})}
 
-    def _rcpt_parameters(self) -> "list[dict[str, Any]]":
+    def _rcpt_parameters(self, recipients: "list[Any]") -> "list[dict[str, Any]]":
         dsn = self._options.get("dsn")
         given = self._options.get("rcpt_parameters") or {}
-        each: Iterable[Any] = [given] * len(self._addresses) if hasattr(given, "keys") else given
-        parameters = []
-        for address, own in zip(self._addresses, each, strict=True):
+        each: list[Any] = [given] * len(recipients) if hasattr(given, "keys") else list(given)
+        if len(each) != len(recipients):
+            raise ParseError("not as many rcpt_parameters as recipients", expected="one mapping, or one for each")
+        parameters: dict[str, dict[str, Any]] = {}
+        for address, own in zip(map(str, recipients), each, strict=True):
             wanted: dict[str, Any] = {}
             if dsn is not None and dsn.notify:
                 wanted["NOTIFY"] = dsn.notify
             if dsn is not None and dsn.orcpt:
                 wanted["ORCPT"] = OriginalRecipient("rfc822" if address.isascii() else "utf-8", address)
-            parameters.append({**wanted, **own})
-        return parameters
+            parameters.setdefault(address, {**wanted, **own})
+        return list(parameters.values())

@@ -1,6 +1,7 @@
 """Where a client connects to, and on which terms: a URL, or host and port, with the defaults of each port."""
 
 from smtpkit.protocol.credentials import Credentials
+from smtpkit.wire.literals import is_address_literal
 from smtpkit.wire.value import Value
 
 __all__ = ["Target"]
@@ -62,9 +63,7 @@ class Target(Value):
         if self.path:
             return True
         host = self.host.lower()
-        octets = host.split(".")
-        loopback = octets[0] == "127" and len(octets) == 4 and all(part.isdecimal() for part in octets)
-        return loopback or host in ("localhost", "::1")
+        return host in ("localhost", "::1") or (host.startswith("127.") and is_address_literal(f"[{host}]"))
 
     @classmethod
     def parse(cls, where: str, port: int | None = None, *, tls: str | None = None, auth: "Any" = None) -> "Target":
@@ -84,10 +83,14 @@ class Target(Value):
         user, host, url_port = _authority(netloc)
         credentials = _credentials(auth) or _from_url(user)
         unix = scheme.endswith("+unix")
-        if unix != bool(path) or (not unix and not host):
-            raise ValueError(f"{scheme}: a URL needs {'a path' if unix else 'a host, and no path'}")
+        if unix != bool(path) or unix == bool(host):
+            raise ValueError(f"{scheme}:// stands before {'a path, as in ///run/socket' if unix else 'a host alone'}")
         lmtp = scheme.startswith("lmtp")
-        tls = tls or options.pop("tls", None) or ("implicit" if scheme == "smtps" else None)
+        tls = options.pop("tls", None) if tls is None else tls
+        if scheme == "smtps":
+            if tls not in (None, "implicit"):
+                raise ValueError("smtps is TLS from the first octet; for another policy write smtp")
+            tls = "implicit"
         port = port if port is not None else url_port
         if port is None:
             usual = _SUBMISSIONS if tls == "implicit" else _SUBMISSION if credentials else 25
@@ -114,16 +117,20 @@ def _split(where: str) -> "tuple[str, str, str, dict[str, str]]":
         raise ValueError("a host or URL holds no spaces and no controls")
     scheme, separator, rest = where.partition("://")
     if not separator:
+        if set(where) & set("@/?#"):
+            raise ValueError("a host alone has no user name, path or options; write a URL, smtp://…")
         return "smtp", f"[{where}]" if where.count(":") > 1 and "[" not in where else where, "", {}
     scheme = scheme.lower()
     if scheme not in _SCHEMES:
-        raise ValueError(f"the scheme is one of {', '.join(_SCHEMES)}, not {scheme!r}")
+        raise ValueError(f"the scheme of the URL is none of {', '.join(_SCHEMES)}")
     rest, _, query = rest.partition("?")
     netloc, slash, path = rest.partition("/")
+    if "#" in where or "@" in query + path:
+        # These may be the rest of a password, which no error shows.
+        raise ValueError("in a user name or password of a URL, each of / ? # @ : and % is written as % and two digits")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = sorted(options.keys() - _OPTIONS)
-    if unknown:
-        raise ValueError(f"the URL's options are {', '.join(sorted(_OPTIONS))}, not {', '.join(unknown)}")
+    if not options.keys() <= _OPTIONS:
+        raise ValueError(f"the URL's options are none but {', '.join(sorted(_OPTIONS))}")
     return scheme, netloc, unquote(slash + path) if path else "", options
 
 
@@ -136,8 +143,8 @@ def _authority(netloc: str) -> "tuple[str, str, int | None]":
         port = after[1:]
     else:
         host, _, port = address.partition(":")
-    if port and not (port.isascii() and port.isdecimal() and int(port) <= 65535):
-        raise ValueError(f"the port is a number up to 65535, not {port!r}")
+    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) <= 65535):
+        raise ValueError("what stands behind the host and its colon is no port, a number from 1 to 65535")
     return user, host, int(port) if port else None
 
 
@@ -153,5 +160,6 @@ def _from_url(user: str) -> Credentials | None:
 def _credentials(auth: "Any") -> Credentials | None:
     if auth is None or isinstance(auth, Credentials):
         return auth
-    username, password = auth
-    return Credentials(username, password)
+    if not isinstance(auth, (tuple, list)) or len(auth) != 2:
+        raise ValueError("auth is Credentials, or (username, password)")
+    return Credentials(*auth)
