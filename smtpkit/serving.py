@@ -9,6 +9,7 @@ from smtpkit.protocol.session import HOOKS
 from smtpkit.protocol.standard_replies import TOO_MANY_CONNECTIONS
 from smtpkit.wire.addresses import is_domain
 from smtpkit.wire.literals import address_literal
+from smtpkit.wire.replies import Reply
 
 __all__ = ["Admission", "ServerLog", "ServerSettings", "overridden", "session_id"]
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from smtpkit.protocol.session import SessionFacts
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
-    from smtpkit.wire.replies import Reply
+
+NO_SESSION = Reply(421, "Internal error, try again later", "4.3.0")
 
 
 class ServerSettings:
@@ -101,7 +103,7 @@ class Admission:
         self._by_address: dict[str, int] = {}
         self.connections = 0
 
-    def enter(self, address: str) -> "Reply | None":
+    def enter(self, address: str) -> Reply | None:
         """A connection comes; the reply that turns it away, or None."""
         count = self._by_address.get(address, 0)
         if self.connections >= self._limits.connections or (address and count >= self._limits.per_address):
@@ -162,6 +164,18 @@ def overridden(cls: type, base: type) -> frozenset[str]:
         own = (name for name in HOOKS if getattr(cls, name) is not getattr(base, name))
         hooks = _hooks_of[cls] = frozenset(own) | {"on_login"}
     return hooks
+
+
+def makes_sessions(handler: "Any") -> bool:
+    """Whether a callable is a factory of sessions: it can be called with nothing, and is not made for a message."""
+    from inspect import signature
+
+    try:
+        wanted = signature(handler)
+        wanted.bind()
+    except (TypeError, ValueError):
+        return False
+    return not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in wanted.parameters.values())
 
 
 def session_id() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from time import monotonic
 
 from smtpkit.asyncio.transport import Transport, dial
 from smtpkit.connecting import ClientSettings
@@ -138,28 +139,28 @@ class Client:
 
     async def _open(self) -> None:
         settings = self._settings
-        target = settings.target
-        loop = asyncio.get_running_loop()
+        target, deadline = settings.target, settings.deadline
+        began = monotonic()
         try:
-            async with asyncio.timeout(settings.connect_timeout):
-                self._transport = await dial(
-                    lambda: Transport(loop, self._driver),
-                    target.host,
-                    target.port,
-                    path=target.path,
-                    sock=settings.sock,
-                    local_address=settings.local_address,
-                )
+            self._transport = await dial(
+                self._driver,
+                target.host,
+                target.port,
+                path=target.path,
+                sock=settings.sock,
+                local_address=settings.local_address,
+                timeout=settings.connect_timeout,
+            )
         except TimeoutError as error:
-            raise Timeout(
-                f"no connection to {target} within {settings.connect_timeout:g} s", stage="connect"
-            ) from error
+            message = f"no connection to {target} within {settings.connect_timeout:g} s"
+            raise Timeout(message, stage="connect") from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
+        if deadline is not None:
+            deadline -= monotonic() - began
         try:
-            self.greeting = await self._perform(
-                settings.opening(self._core, self._transport.get_extra_info("sockname"))
-            )
+            opening = settings.opening(self._core, self._transport.local)
+            self.greeting = await self._perform(opening, deadline=deadline)
         except SMTPError as error:
             await self.close()
             raise settings.diagnosed(error) from error.__cause__
@@ -176,13 +177,12 @@ class Client:
         if self._busy:
             raise LocalProtocolError("the client is in use by another call", expected="one call at a time")
         if self._cause is not None or self._transport.closed:
-            raise ConnectionLost(
-                f"the connection is not usable any more: {self._cause or 'it was closed'}"
-            ) from self._cause
+            reason = self._cause or self._core.closing or "it was closed"
+            raise ConnectionLost(f"the connection is not usable any more: {reason}") from self._cause
         self._busy = True
         transport, driver = self._transport, self._driver
         seconds = deadline if deadline is not None else self._settings.deadline
-        transport.deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        transport.set_deadline(seconds)
         try:
             driver.start(exchange, sending.held if sending is not None else None)
             need = await transport.until(driver.next)
@@ -213,10 +213,10 @@ class Connecting:
         self._client: Client | None = None
 
     def __await__(self) -> "Generator[Any, Any, Client]":
-        return self._connect().__await__()
+        return _connected(self._settings).__await__()
 
     async def __aenter__(self) -> Client:
-        self._client = await self._connect()
+        self._client = await _connected(self._settings)
         return self._client
 
     async def __aexit__(
@@ -224,11 +224,6 @@ class Connecting:
     ) -> None:
         if self._client is not None:
             await self._client.close()
-
-    async def _connect(self) -> Client:
-        client = Client(self._settings)
-        await client._open()
-        return client
 
 
 def connect(
@@ -316,6 +311,12 @@ async def send_message(
     """
     async with connect(where, **connect_options) as client:
         return await client.send_message(message, sender, recipients, **(options or {}))
+
+
+async def _connected(settings: ClientSettings) -> Client:
+    client = Client(settings)
+    await client._open()
+    return client
 
 
 async def _next_piece(sending: Sending | None) -> "bytes | None":

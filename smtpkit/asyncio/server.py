@@ -1,18 +1,17 @@
 """The asyncio server: listens, runs a driver for each connection, and calls the session's hooks."""
 
-import asyncio
-from contextlib import suppress
+from asyncio import Event
 
 from smtpkit.asyncio.session import Session, session_factory
-from smtpkit.asyncio.transport import Transport
+from smtpkit.asyncio.transport import Acceptor, Transport, wait
 from smtpkit.endpoints import Listener
 from smtpkit.errors import ReplyError
 from smtpkit.protocol.needs import CLOSE, DONE
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
-from smtpkit.protocol.standard_replies import INTERNAL_ERROR
-from smtpkit.serving import Admission, ServerLog, ServerSettings, overridden, session_id
+from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
+from smtpkit.serving import NO_SESSION, Admission, ServerLog, ServerSettings, overridden, session_id
 
 __all__ = ["Server", "serve"]
 
@@ -20,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import AsyncIterator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from smtpkit.protocol.limits import Limits
     from smtpkit.protocol.needs import Call
     from smtpkit.protocol.transcript import Transcript
+    from smtpkit.wire.replies import Reply
+
+_LAST_WAIT = 1.0  # seconds for connections that were aborted to be gone
 
 
 class Server:
@@ -37,35 +39,25 @@ class Server:
         counters: "connections", "refused", "messages" since it began.
     """
 
-    def __init__(self, handler: "Any", settings: ServerSettings, *, in_thread: bool = False) -> None:
-        self._make_session = session_factory(handler, in_thread=in_thread)
+    def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
+        self._make_session = make_session
         self._settings = settings
         self._admission = Admission(settings.config.limits)
         self._log = ServerLog()
+        self._acceptor = Acceptor(self._connected)
         self._connections: set[_Connection] = set()
-        self._servers: list[asyncio.Server] = []
-        self._sockets: list[socket.socket] = []
-        self._closed = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._closed = Event()
+        self._gone = Event()
         self.counters = {"connections": 0, "refused": 0, "messages": 0}
 
     def __repr__(self) -> str:
         return f"<Server on {self.addresses}, {self.connections} connections>"
 
     def __await__(self) -> "Generator[Any, Any, Self]":
-        return self.__aenter__().__await__()
+        return self.start().__await__()
 
     async def __aenter__(self) -> "Self":
-        loop = asyncio.get_running_loop()
-        try:
-            for listener in self._settings.listeners:
-                for sock in listener.open():
-                    self._sockets.append(sock)
-                    self._servers.append(await self._listen(loop, sock, listener.implicit_tls))
-        except BaseException:
-            await self.close()
-            raise
-        return self
+        return await self.start()
 
     async def __aexit__(
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
@@ -79,9 +71,8 @@ class Server:
 
     @property
     def addresses(self) -> "list[Any]":
-        """What it listens on: (host, port), or the path of a unix socket."""
-        names = [sock.getsockname() for sock in self._sockets]
-        return [name[:2] if isinstance(name, tuple) else name for name in names]
+        """What it listens on, or did: (host, port), or the path of a unix socket."""
+        return list(self._acceptor.addresses)
 
     @property
     def address(self) -> "tuple[str, int]":
@@ -95,11 +86,31 @@ class Server:
                 return address
         raise RuntimeError("the server has no TCP endpoint; see .addresses")
 
+    async def start(self) -> "Self":
+        """Listen and serve; nothing more if it does already.
+
+        Raises:
+            OSError: an address cannot be bound.
+            RuntimeError: it was closed.
+        """
+        if self._closed.is_set():
+            raise RuntimeError("a server that was closed does not start again")
+        if not self.addresses:
+            try:
+                await self._acceptor.open(self._settings.listeners)
+            except BaseException:
+                await self.close()
+                raise
+        return self
+
     async def serve_forever(self) -> None:
-        """Wait until the server is closed, or this is cancelled."""
-        if not self._servers:
-            await self
-        await self._closed.wait()
+        """Serve until the server is closed; when this is cancelled, close it."""
+        await self.start()
+        try:
+            await self._closed.wait()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, let transactions under way finish, and close; any number of times.
@@ -109,44 +120,48 @@ class Server:
         """
         first = not self._closed.is_set()
         self._closed.set()
-        for server in self._servers:
-            server.close()
-        for connection in list(self._connections):
-            if first:
-                connection.shut_down()
+        self._acceptor.close()
+        if first:
+            for connection in list(self._connections):
+                connection.transport.shut_down()
         if self._connections:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await self._gone.wait()
+            await wait(self._gone, grace)
         for connection in list(self._connections):
-            connection.abort()
-        for listener in self._settings.listeners:
-            if first:
-                listener.remove()
+            connection.transport.abort()
+        if self._connections:
+            await wait(self._gone, _LAST_WAIT)
 
-    async def _listen(
-        self, loop: asyncio.AbstractEventLoop, sock: "socket.socket", implicit_tls: bool
-    ) -> asyncio.Server:
-        def connected() -> Transport:
-            connection = _Connection(self, implicit_tls)
-            return connection.transport
+    def _connected(self, implicit_tls: bool) -> Transport:
+        return _Connection(self, implicit_tls).transport
 
-        sock.setblocking(False)
-        make = loop.create_unix_server if isinstance(sock.getsockname(), str) else loop.create_server
-        return await make(connected, sock=sock)
+    def _new_session(self) -> Session:
+        try:
+            session = self._make_session()
+            session.id = session_id()
+        except Exception:  # noqa: BLE001 (the user's code)
+            session = _NoSession()
+            session.id = session_id()
+            self._log.failed(session, "the session factory")
+        return session
+
+
+class _NoSession(Session):
+    # In place of one that could not be made.
+
+    async def on_connect(self) -> "Reply":
+        return NO_SESSION
 
 
 class _Connection:
-    """One client: its driver, its session, and the task that calls the hooks, made when the first is due."""
+    """One client: its driver, its session, and the calls of the session's hooks."""
 
-    __slots__ = ("_admitted", "_driver", "_server", "_session", "_task", "transport")
+    __slots__ = ("_admitted", "_driver", "_server", "_session", "transport")
 
     def __init__(self, server: Server, implicit_tls: bool) -> None:
         settings = server._settings
         core = ServerConnection(settings.config, transcript=settings.new_transcript())
-        session = self._session = server._make_session()
+        session = self._session = server._new_session()
         session._core = core
-        session.id = session_id()
         self._server = server
         self._driver = ServerDriver(
             core,
@@ -155,99 +170,84 @@ class _Connection:
             make_tls=settings.make_tls,
             implicit_tls=implicit_tls,
         )
-        self._task: asyncio.Task[None] | None = None
         self._admitted = False
         self.transport = Transport(
-            asyncio.get_running_loop(),
             self._driver,
-            begin=self._begin,
             opened=self._opened,
-            lost=self._leave,
-            patient=True,
+            serve=self._serve,
+            ended=self._ended,
+            unread=settings.config.limits.unread,
         )
-
-    def shut_down(self) -> None:
-        """Say goodbye as soon as no transaction is under way."""
-        if self._driver.shut_down():
-            self.transport.nudge()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self.transport.abort()
-        if self._task is not None:
-            self._task.cancel()
 
     def _opened(self) -> None:
         server, session = self._server, self._session
-        session.peer = self.transport.get_extra_info("peername") or ""
-        session.local = self.transport.get_extra_info("sockname") or ""
+        session.peer = self.transport.peer or ""
+        session.local = self.transport.local or ""
         refusal = server._admission.enter(self._address)
         self._admitted = refusal is None
         server._connections.add(self)
         server.counters["connections"] += 1
+        server.counters["refused"] += refusal is not None
+        if server._closed.is_set():
+            refusal = SHUTTING_DOWN
         if refusal is not None:
-            server.counters["refused"] += 1
             self._driver.turn_away(refusal)
         server._log.opened(session)
-        self.transport.start(self._driver.next)
 
     @property
     def _address(self) -> str:
         peer = self._session.peer
         return peer[0] if isinstance(peer, tuple) else ""
 
-    def _begin(self, need: "Any") -> None:
-        if need is CLOSE:
-            self.transport.close()
-        else:
-            self._task = asyncio.get_running_loop().create_task(self._serve(need))
-
     async def _serve(self, need: "Any") -> None:
         transport, driver = self.transport, self._driver
         try:
             while need is not CLOSE:
                 need = await transport.until(driver.next, await self._call(need))
-        finally:
-            transport.close()
-            self._task = None
-            self._leave()
+        except Exception:  # noqa: BLE001 (the server goes on)
+            self._server._log.failed(self._session, "the connection")
 
     async def _call(self, need: "Call") -> "Any":
         # What the hook returns; what it raises is an answer too.
-        session = self._session
+        name, session = need.name, self._session
         try:
-            hook = getattr(session, need.name)
-            if need.name == "on_body":
-                answer = checked("on_body", await hook(self._body()))
-            elif need.argument is None:
-                answer = checked(need.name, await hook())
+            hook = getattr(session, name)
+            if name == "on_body":
+                answer = await self._stream_to(hook)
             else:
-                answer = checked(need.name, await hook(need.argument))
+                answer = await (hook() if need.argument is None else hook(need.argument))
+            answer = checked(name, answer)
         except ReplyError as error:
             answer = error.reply
         except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
-                self._server._log.failed(session, need.name)
+                self._server._log.failed(session, name)
             answer = INTERNAL_ERROR
-        if need.name in ("on_message", "on_body"):
+        if name in ("on_message", "on_body"):
             self._server.counters["messages"] += 1
             self._server._log.message(session, self._driver, answer)
         return answer
 
-    async def _body(self) -> "AsyncIterator[bytes]":
+    async def _stream_to(self, hook: "Callable[[Any], Any]") -> "Any":
+        stream = self._body()
+        try:
+            return await hook(stream)
+        finally:
+            await stream.aclose()  # what the hook left unread is the driver's again
+
+    async def _body(self) -> "AsyncGenerator[bytes, None]":
         transport, driver = self.transport, self._driver
         while (chunk := await transport.until(driver.next_chunk)) is not DONE:
             yield chunk
 
-    def _leave(self) -> None:
+    def _ended(self) -> None:
         server = self._server
-        if self._task is None and self in server._connections:
-            server._connections.discard(self)
-            if self._admitted:
-                server._admission.leave(self._address)
-            server._log.closed(self._session)
-            if not server._connections and server._closed.is_set():
-                server._gone.set()
+        server._connections.discard(self)
+        if self._admitted:
+            server._admission.leave(self._address)
+        if not server._connections and server._closed.is_set():
+            server._gone.set()
+        server._log.closed(self._session)
 
 
 def serve(
@@ -311,4 +311,4 @@ def serve(
         transcript=transcript,
         **settings,
     )
-    return Server(handler, made, in_thread=in_thread)
+    return Server(session_factory(handler, in_thread=in_thread), made)

@@ -3,6 +3,7 @@
 import asyncio
 
 from smtpkit.protocol.session import SessionFacts
+from smtpkit.serving import makes_sessions
 
 __all__ = ["Session", "session_factory"]
 
@@ -80,19 +81,9 @@ def session_factory(handler: "Any", *, in_thread: bool = False) -> "Callable[[],
         return lambda: _HandlerSession(handler)
     if in_thread:
         return lambda: _ThreadSession(handler)
-    if _takes_nothing(handler):
+    if makes_sessions(handler):
         return handler  # type: ignore[no-any-return]
     raise TypeError("a plain function would block the event loop: make it async, or say in_thread=True")
-
-
-def _takes_nothing(factory: "Any") -> bool:
-    from inspect import signature
-
-    try:
-        signature(factory).bind()
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 class _HandlerSession(Session):

@@ -138,27 +138,28 @@ class Client:
 
     def _open(self) -> None:
         settings = self._settings
-        target = settings.target
+        target, deadline = settings.target, settings.deadline
+        began = monotonic()
         try:
-            self._transport = Transport(
-                dial(
-                    target.host,
-                    target.port,
-                    path=target.path,
-                    sock=settings.sock,
-                    local_address=settings.local_address,
-                    timeout=settings.connect_timeout,
-                ),
+            self._transport = dial(
                 self._driver,
+                target.host,
+                target.port,
+                path=target.path,
+                sock=settings.sock,
+                local_address=settings.local_address,
+                timeout=settings.connect_timeout,
             )
         except TimeoutError as error:
             message = f"no connection to {target} within {settings.connect_timeout:g} s"
             raise Timeout(message, stage="connect") from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
+        if deadline is not None:
+            deadline -= monotonic() - began
         try:
-            own_end = self._transport.local
-            self.greeting = self._perform(settings.opening(self._core, own_end))
+            opening = settings.opening(self._core, self._transport.local)
+            self.greeting = self._perform(opening, deadline=deadline)
         except SMTPError as error:
             self.close()
             raise settings.diagnosed(error) from error.__cause__
@@ -175,17 +176,17 @@ class Client:
         if self._busy:
             raise LocalProtocolError("the client is in use by another call", expected="one call at a time")
         if self._cause is not None or self._transport.closed:
-            reason = self._cause or "it was closed"
+            reason = self._cause or self._core.closing or "it was closed"
             raise ConnectionLost(f"the connection is not usable any more: {reason}") from self._cause
         self._busy = True
         transport, driver = self._transport, self._driver
         seconds = deadline if deadline is not None else self._settings.deadline
-        transport.deadline = None if seconds is None else monotonic() + seconds
+        transport.set_deadline(seconds)
         try:
             driver.start(exchange, sending.held if sending is not None else None)
             need = transport.until(driver.next)
             while need is not DONE:
-                answer = _next_piece(sending) if need is CHUNK else need.function()
+                answer = _next_piece(sending) if need is CHUNK else _called(need)
                 need = transport.until(driver.next, answer)
         except BaseException as error:
             self._after(error)
@@ -247,7 +248,7 @@ def connect(
         ValueError: the arguments do not fit together.
         ConnectionLost, Timeout, TLSError, AuthenticationError, ReplyError, NotSupported: what went wrong.
     """
-    client = Client(
+    return _connected(
         ClientSettings(
             where,
             port,
@@ -266,8 +267,6 @@ def connect(
             transcript=transcript,
         )
     )
-    client._open()
-    return client
 
 
 def send_message(
@@ -292,8 +291,18 @@ def send_message(
         return client.send_message(message, sender, recipients, **(options or {}))
 
 
+def _connected(settings: ClientSettings) -> Client:
+    client = Client(settings)
+    client._open()
+    return client
+
+
 def _next_piece(sending: Sending | None) -> "bytes | None":
     assert sending is not None
     if sending.file is not None:
         return sending.read()
     return next(sending.source, None)
+
+
+def _called(need: "Any") -> "Any":
+    return need.function()

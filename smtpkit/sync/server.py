@@ -1,8 +1,6 @@
 """The blocking server: listens, runs a driver for each connection, and calls the session's hooks."""
 
-import selectors
-import socket
-import threading
+from threading import Event, Lock
 
 from smtpkit.endpoints import Listener
 from smtpkit.errors import ReplyError
@@ -10,17 +8,18 @@ from smtpkit.protocol.needs import CLOSE, DONE
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
-from smtpkit.protocol.standard_replies import INTERNAL_ERROR
-from smtpkit.serving import Admission, ServerLog, ServerSettings, overridden, session_id
+from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
+from smtpkit.serving import NO_SESSION, Admission, ServerLog, ServerSettings, overridden, session_id
 from smtpkit.sync.session import Session, session_factory
-from smtpkit.sync.transport import Transport
+from smtpkit.sync.transport import Acceptor, Transport, wait
 
 __all__ = ["Server", "serve"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     import ssl
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
     from smtpkit.protocol.limits import Limits
     from smtpkit.protocol.needs import Call
     from smtpkit.protocol.transcript import Transcript
+    from smtpkit.wire.replies import Reply
+
+_LAST_WAIT = 1.0  # seconds for connections that were aborted to be gone
 
 
 class Server:
@@ -39,18 +41,16 @@ class Server:
         counters: "connections", "refused", "messages" since it began.
     """
 
-    def __init__(self, handler: "Any", settings: ServerSettings) -> None:
-        self._make_session = session_factory(handler)
+    def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
+        self._make_session = make_session
         self._settings = settings
         self._admission = Admission(settings.config.limits)
         self._log = ServerLog()
+        self._acceptor = Acceptor(self._connected)
         self._connections: set[_Connection] = set()
-        self._sockets: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
-        self._gone = threading.Event()
-        self._wake: tuple[socket.socket, socket.socket] | None = None
-        self._thread: threading.Thread | None = None
+        self._lock = Lock()
+        self._closed = Event()
+        self._gone = Event()
         self.counters = {"connections": 0, "refused": 0, "messages": 0}
 
     def __repr__(self) -> str:
@@ -58,29 +58,6 @@ class Server:
 
     def __enter__(self) -> "Self":
         return self.start()
-
-    def start(self) -> "Self":
-        """Listen, and serve in threads of its own.
-
-        Raises:
-            OSError: an address cannot be bound.
-        """
-        selector = selectors.DefaultSelector()
-        try:
-            for listener in self._settings.listeners:
-                for sock in listener.open():
-                    self._sockets.append(sock)
-                    sock.setblocking(False)
-                    selector.register(sock, selectors.EVENT_READ, listener.implicit_tls)
-        except BaseException:
-            selector.close()
-            self.close()
-            raise
-        self._wake = socket.socketpair()
-        selector.register(self._wake[0], selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._accept, args=(selector,), name="smtpkit-accept", daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
@@ -94,9 +71,8 @@ class Server:
 
     @property
     def addresses(self) -> "list[Any]":
-        """What it listens on: (host, port), or the path of a unix socket."""
-        names = [sock.getsockname() for sock in self._sockets]
-        return [name[:2] if isinstance(name, tuple) else name for name in names]
+        """What it listens on, or did: (host, port), or the path of a unix socket."""
+        return list(self._acceptor.addresses)
 
     @property
     def address(self) -> "tuple[str, int]":
@@ -110,11 +86,31 @@ class Server:
                 return address
         raise RuntimeError("the server has no TCP endpoint; see .addresses")
 
+    def start(self) -> "Self":
+        """Listen and serve; nothing more if it does already.
+
+        Raises:
+            OSError: an address cannot be bound.
+            RuntimeError: it was closed.
+        """
+        if self._closed.is_set():
+            raise RuntimeError("a server that was closed does not start again")
+        if not self.addresses:
+            try:
+                self._acceptor.open(self._settings.listeners)
+            except BaseException:
+                self.close()
+                raise
+        return self
+
     def serve_forever(self) -> None:
-        """Wait until the server is closed."""
-        if self._thread is None:
-            self.start()
-        self._closed.wait()
+        """Serve until the server is closed; when this is interrupted, close it."""
+        self.start()
+        try:
+            self._closed.wait()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self, grace: float = 5.0) -> None:
         """Stop listening, let transactions under way finish, and close; any number of times.
@@ -125,57 +121,48 @@ class Server:
         with self._lock:
             first = not self._closed.is_set()
             self._closed.set()
-            connections = list(self._connections)
-        if first and self._wake is not None:
-            self._wake[1].send(b"\0")
-        if self._thread is not None:
-            self._thread.join()
-        for connection in connections:
-            if first:
-                connection.shut_down()
-        if self.connections:
-            self._gone.wait(grace)
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            connection.abort()
-        for sock in self._sockets:
-            sock.close()
-        for listener in self._settings.listeners:
-            if first:
-                listener.remove()
+        self._acceptor.close()
+        if first:
+            for connection in list(self._connections):
+                connection.transport.shut_down()
+        if self._connections:
+            wait(self._gone, grace)
+        for connection in list(self._connections):
+            connection.transport.abort()
+        if self._connections:
+            wait(self._gone, _LAST_WAIT)
 
-    def _accept(self, selector: selectors.BaseSelector) -> None:
-        wake = self._wake
-        assert wake is not None
-        with wake[0], wake[1], selector:
-            while not self._closed.is_set():
-                for key, _ in selector.select():
-                    if key.fileobj is not wake[0]:
-                        self._accept_one(key.fileobj, key.data)  # type: ignore[arg-type]
+    def _connected(self, implicit_tls: bool) -> Transport:
+        return _Connection(self, implicit_tls).transport
 
-    def _accept_one(self, listening: socket.socket, implicit_tls: bool) -> None:
+    def _new_session(self) -> Session:
         try:
-            sock, _ = listening.accept()
-        except OSError:
-            return  # the client has gone again
-        connection = _Connection(self, sock, implicit_tls)
-        with self._lock:
-            self._connections.add(connection)
-        threading.Thread(target=connection.run, name="smtpkit-connection", daemon=True).start()
+            session = self._make_session()
+            session.id = session_id()
+        except Exception:  # noqa: BLE001 (the user's code)
+            session = _NoSession()
+            session.id = session_id()
+            self._log.failed(session, "the session factory")
+        return session
+
+
+class _NoSession(Session):
+    # In place of one that could not be made.
+
+    def on_connect(self) -> "Reply":
+        return NO_SESSION
 
 
 class _Connection:
-    """One client: its driver, its session, and the thread that runs both."""
+    """One client: its driver, its session, and the calls of the session's hooks."""
 
     __slots__ = ("_admitted", "_driver", "_server", "_session", "transport")
 
-    def __init__(self, server: Server, sock: socket.socket, implicit_tls: bool) -> None:
+    def __init__(self, server: Server, implicit_tls: bool) -> None:
         settings = server._settings
         core = ServerConnection(settings.config, transcript=settings.new_transcript())
-        session = self._session = server._make_session()
+        session = self._session = server._new_session()
         session._core = core
-        session.id = session_id()
         self._server = server
         self._driver = ServerDriver(
             core,
@@ -185,24 +172,13 @@ class _Connection:
             implicit_tls=implicit_tls,
         )
         self._admitted = False
-        self.transport = Transport(sock, self._driver)
-
-    def shut_down(self) -> None:
-        """Say goodbye as soon as no transaction is under way."""
-        self.transport.shut_down()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self.transport.abort()
-
-    def run(self) -> None:
-        """The connection's thread."""
-        try:
-            self._opened()
-            self._serve(self.transport.until(self._driver.next))
-        finally:
-            self.transport.close()
-            self._leave()
+        self.transport = Transport(
+            self._driver,
+            opened=self._opened,
+            serve=self._serve,
+            ended=self._ended,
+            unread=settings.config.limits.unread,
+        )
 
     def _opened(self) -> None:
         server, session = self._server, self._session
@@ -210,10 +186,13 @@ class _Connection:
         session.local = self.transport.local or ""
         with server._lock:
             refusal = server._admission.enter(self._address)
+            self._admitted = refusal is None
+            server._connections.add(self)
             server.counters["connections"] += 1
-        self._admitted = refusal is None
+            server.counters["refused"] += refusal is not None
+            if server._closed.is_set():
+                refusal = SHUTTING_DOWN
         if refusal is not None:
-            server.counters["refused"] += 1
             self._driver.turn_away(refusal)
         server._log.opened(session)
 
@@ -224,47 +203,55 @@ class _Connection:
 
     def _serve(self, need: "Any") -> None:
         transport, driver = self.transport, self._driver
-        while need is not CLOSE:
-            need = transport.until(driver.next, self._call(need))
+        try:
+            while need is not CLOSE:
+                need = transport.until(driver.next, self._call(need))
+        except Exception:  # noqa: BLE001 (the server goes on)
+            self._server._log.failed(self._session, "the connection")
 
     def _call(self, need: "Call") -> "Any":
         # What the hook returns; what it raises is an answer too.
-        session = self._session
+        name, session = need.name, self._session
         try:
-            hook = getattr(session, need.name)
-            if need.name == "on_body":
-                answer = checked("on_body", hook(self._body()))
-            elif need.argument is None:
-                answer = checked(need.name, hook())
+            hook = getattr(session, name)
+            if name == "on_body":
+                answer = self._stream_to(hook)
             else:
-                answer = checked(need.name, hook(need.argument))
+                answer = hook() if need.argument is None else hook(need.argument)
+            answer = checked(name, answer)
         except ReplyError as error:
             answer = error.reply
         except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
-                self._server._log.failed(session, need.name)
+                self._server._log.failed(session, name)
             answer = INTERNAL_ERROR
-        if need.name in ("on_message", "on_body"):
+        if name in ("on_message", "on_body"):
             with self._server._lock:
                 self._server.counters["messages"] += 1
             self._server._log.message(session, self._driver, answer)
         return answer
 
-    def _body(self) -> "Iterator[bytes]":
+    def _stream_to(self, hook: "Callable[[Any], Any]") -> "Any":
+        stream = self._body()
+        try:
+            return hook(stream)
+        finally:
+            stream.close()  # what the hook left unread is the driver's again
+
+    def _body(self) -> "Generator[bytes, None, None]":
         transport, driver = self.transport, self._driver
         while (chunk := transport.until(driver.next_chunk)) is not DONE:
             yield chunk
 
-    def _leave(self) -> None:
+    def _ended(self) -> None:
         server = self._server
         with server._lock:
             server._connections.discard(self)
             if self._admitted:
                 server._admission.leave(self._address)
-            last = not server._connections
+            if not server._connections and server._closed.is_set():
+                server._gone.set()
         server._log.closed(self._session)
-        if last and server._closed.is_set():
-            server._gone.set()
 
 
 def serve(
@@ -326,4 +313,4 @@ def serve(
         transcript=transcript,
         **settings,
     )
-    return Server(handler, made)
+    return Server(session_factory(handler), made)

@@ -1,6 +1,7 @@
 """The hooks of a blocking session, and the sessions made for plain handlers and for stores."""
 
 from smtpkit.protocol.session import SessionFacts
+from smtpkit.serving import makes_sessions
 
 __all__ = ["Session", "session_factory"]
 
@@ -74,19 +75,9 @@ def session_factory(handler: "Any") -> "Callable[[], Session]":
         raise TypeError(f"a handler is a function, a store or a Session class, not {handler!r}")
     if iscoroutinefunction(handler):
         raise TypeError("a coroutine function is a handler of smtpkit.asyncio")
-    if _takes_nothing(handler):
+    if makes_sessions(handler):
         return handler  # type: ignore[no-any-return]
     return lambda: _HandlerSession(handler)
-
-
-def _takes_nothing(factory: "Any") -> bool:
-    from inspect import signature
-
-    try:
-        signature(factory).bind()
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 class _HandlerSession(Session):
