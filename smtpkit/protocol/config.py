@@ -78,6 +78,8 @@ class ServerConfig(Value):
             raise ValueError(f"unknown_parameters is one of {', '.join(_UNKNOWN)}, not {unknown_parameters!r}")
         if require_tls and not tls_available:
             raise ValueError("require_tls without tls_available would refuse everybody")
+        if max_message_size is not None and max_message_size < 1:
+            raise ValueError(f"max_message_size is a number of octets, or None for no bound, not {max_message_size}")
         self.hostname = domain_or_literal(hostname)
         self.lmtp = lmtp
         self.extensions = _resolve(extensions)
@@ -112,7 +114,7 @@ class ServerConfig(Value):
 
 
 def _resolve(extensions: "Iterable[str | Extension]") -> tuple[Extension, ...]:
-    resolved = []
+    resolved: dict[str, Extension] = {}
     for extension in extensions:
         if isinstance(extension, str):
             if extension.upper() in ("STARTTLS", "AUTH"):
@@ -120,13 +122,12 @@ def _resolve(extensions: "Iterable[str | Extension]") -> tuple[Extension, ...]:
             if extension.upper() not in EXTENSIONS:
                 raise ValueError(f"no extension {extension!r} is known; give an Extension for one of your own")
             extension = EXTENSIONS[extension.upper()]
-        resolved.append(extension)
-    offered = {extension.keyword for extension in resolved}
-    for extension in resolved:
+        resolved[extension.keyword] = extension
+    for extension in resolved.values():
         for needed in extension.requires:
-            if needed not in offered:
+            if needed not in resolved:
                 raise ValueError(f"{extension.keyword} must not be offered without {needed} ({extension.reference})")
-    return tuple(resolved)
+    return tuple(resolved.values())
 
 
 class ClientConfig(Value):

@@ -46,7 +46,7 @@ class Driver:
         self._core = core
         self._make_tls = make_tls
         self._tls: TLS | None = None
-        self._clear = b""  # what must leave before the first octet of TLS
+        self._clear = b""  # what must leave before anything else, as it is
 
     def receive(self, octets: bytes) -> None:
         """Take what was read; b"" says that the stream has ended."""
@@ -68,15 +68,16 @@ class Driver:
         """All octets that are to be written now; they are given once."""
         octets = self._core.data_to_send()
         tls = self._tls
-        if tls is None:
-            return octets
-        if octets:
-            try:
-                tls.write(octets)
-            except TLSError as error:
-                self._failed(error)
-        clear, self._clear = self._clear, b""
-        return clear + tls.data_to_send()
+        if tls is not None:
+            if octets:
+                try:
+                    tls.write(octets)
+                except TLSError as error:
+                    self._failed(error)
+            octets = tls.data_to_send()
+        if self._clear:
+            octets, self._clear = self._clear + octets, b""
+        return octets
 
     @property
     def unread(self) -> int:
@@ -93,15 +94,13 @@ class Driver:
         self._clear = clear
         tls = self._tls = self._make_tls()
         self.waits += 1
-        while tls.facts is None and self.failure is None:
+        while tls.facts is None and self.failure is None and not self._core.closed:
             yield READ
-        if tls.facts is not None and self.failure is None:
+        if tls.facts is not None and self.failure is None and not self._core.closed:
             self._core.tls_established(tls.facts)
 
     def _end_tls(self) -> None:
         # Say goodbye inside TLS too (RFC 8446 section 6.1); what is queued leaves first.
-        if self._tls is not None and self.failure is None:
-            octets = self._core.data_to_send()
-            if octets:
-                self._tls.write(octets)
+        self._clear = self.take()
+        if self._tls is not None:
             self._tls.close()

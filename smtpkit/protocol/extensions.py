@@ -21,19 +21,22 @@ class Extension(Value):
         mail_octets, rcpt_octets: what it adds to the limit of a MAIL or RCPT line, in octets.
         requires: keywords of extensions without which it must not be offered.
         needs_tls: True if it is offered, and legal, under TLS only.
+
+    Raises:
+        ValueError: the keyword is not in the grammar of RFC 5321 section 4.1.1.1.
     """
 
     __slots__ = (
-        "ehlo",
         "keyword",
-        "mail_octets",
-        "mail_parameters",
-        "needs_tls",
-        "rcpt_octets",
-        "rcpt_parameters",
         "reference",
-        "requires",
+        "ehlo",
         "verbs",
+        "mail_parameters",
+        "rcpt_parameters",
+        "mail_octets",
+        "rcpt_octets",
+        "requires",
+        "needs_tls",
     )
 
     def __init__(
@@ -50,12 +53,15 @@ class Extension(Value):
         requires: "Iterable[str]" = (),
         needs_tls: bool = False,
     ) -> None:
-        self.keyword = keyword
+        letters = keyword.replace("-", "")
+        if not (letters.isalnum() and keyword.isascii()) or keyword[0] == "-":
+            raise ValueError(f"{keyword!r} is no EHLO keyword: letters, digits and hyphens, not a hyphen first")
+        self.keyword = keyword.upper()
         self.reference = reference
         self.ehlo = ehlo
-        self.verbs = tuple(verbs)
-        self.mail_parameters = tuple(mail_parameters)
-        self.rcpt_parameters = tuple(rcpt_parameters)
+        self.verbs = tuple(verb.upper() for verb in verbs)
+        self.mail_parameters = tuple(word.upper() for word in mail_parameters)
+        self.rcpt_parameters = tuple(word.upper() for word in rcpt_parameters)
         self.mail_octets = mail_octets
         self.rcpt_octets = rcpt_octets
         self.requires = tuple(requires)

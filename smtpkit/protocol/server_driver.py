@@ -6,6 +6,7 @@ from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed, Transport
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
+from smtpkit.protocol.states import State
 from smtpkit.sasl.questions import FetchSecret, VerifyPassword, VerifyToken
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
@@ -23,23 +24,28 @@ if TYPE_CHECKING:
     from smtpkit.protocol.server_state import Next
     from smtpkit.protocol.session import SessionFacts
 
-_NOTICES = 100  # answered commands before the answers are written: one read may hold 40,000 NOOPs
+_TURN = 100  # events before answers are written: one read may hold 40,000 NOOPs
 _HANDSHAKE = 30.0  # seconds
 _GOODBYE = 5.0  # seconds for the last octets to leave
+_MINUTE = 60.0  # seconds over which the rate of content is measured
 
+_CONTENT = (State.DATA, State.BDAT)
+_COMMANDS = (c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward, c.UnknownCommand)
+_QUESTIONS = (VerifyPassword, VerifyToken, FetchSecret)
 _HOOKS: "dict[type, str]" = {
     Connect: "on_connect",
     **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo), "on_hello"),
     c.Mail: "on_mail",
     c.Rcpt: "on_rcpt",
-    **dict.fromkeys((VerifyPassword, VerifyToken, FetchSecret), "on_login"),
-    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward), "on_command"),
+    **dict.fromkeys(_QUESTIONS, "on_login"),
+    **dict.fromkeys(_COMMANDS, "on_command"),
 }
-_HELLOS = frozenset({c.Ehlo, c.Helo, c.Lhlo})
 
 
 class ServerDriver(Driver):
     """Runs one server connection; see Driver for how an adapter uses it.
+
+    What a hook returned must have passed `smtpkit.protocol.session.checked()`.
 
     Args:
         core: the connection.
@@ -69,7 +75,22 @@ class ServerDriver(Driver):
         self._pieces: list[bytes] = []
         self._held: Next | None = None  # an event that was read and not yet handled
         self._stream_error: ConnectionLost | MessageRefused | None = None
+        self._turn = 0  # events since answers were written
+        self._octets = 0  # received since the rate was last looked at
+        self._waited = 0.0  # seconds, in the same time
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
+
+    def receive(self, octets: bytes) -> None:
+        """Take what was read; b"" says that the stream has ended."""
+        self._octets += len(octets)
+        super().receive(octets)
+
+    def take(self) -> bytes:
+        """All octets that are to be written now; they are given once."""
+        octets = super().take()
+        if octets:
+            self.waits += 1
+        return octets
 
     @property
     def timeout(self) -> float:
@@ -82,12 +103,32 @@ class ServerDriver(Driver):
         """The wait has lasted too long: end, and say so (421 4.4.2)."""
         self.core.close(None if self._handshaking else say.IDLE_TOO_LONG)
 
+    def too_slow(self, waited: float) -> bool:
+        """Whether content comes more slowly than `Limits.minimum_rate`; then `timed_out()` is due.
+
+        Args:
+            waited: seconds that were spent waiting for octets (READ) since the last call.  What the user's code
+                takes is not the client's fault, and not in it.
+        """
+        rate = self.core.config.limits.minimum_rate
+        if rate is None or self.core.state not in _CONTENT:
+            self._octets, self._waited = 0, 0.0
+            return False
+        self._waited += waited
+        if self._waited < _MINUTE:
+            return False
+        slow = self._octets < rate * self._waited
+        self._octets, self._waited = 0, 0.0
+        return slow
+
     def turn_away(self, reply: Reply) -> None:
         """Have this said in place of the greeting."""
         self._refusal = reply
 
     def lost(self, error: "OSError | None", *, flushed: bool = True) -> None:
-        """The transport is gone."""
+        """The transport is gone; what had come is still looked at."""
+        if self._handshaking:
+            self.core.close()
         self.core.receive_data(b"")
 
     @property
@@ -129,110 +170,113 @@ class ServerDriver(Driver):
             yield from self._handshake()
             if core.tls is None:
                 core.close()
-        notices = 0
         while True:
             event = self._held or core.next_event()
             self._held = None
             kind = type(event)
             hook = _HOOKS.get(kind)
             if event is NEED_DATA:
-                notices = 0
+                self._turn = 0
+                if core.waiting_for == "body":
+                    self.waits += 1
                 yield READ
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
             elif hook is not None:
-                argument = None if kind is Connect else event
-                self._decide(event, (yield Call(hook, argument)) if hook in hooks else _default(event))
-                if kind in _HELLOS:
-                    yield from self._transaction_dropped()
+                # What a hook returned may be a secret: no variable keeps it.
+                self._decide(
+                    event, (yield Call(hook, None if kind is Connect else event)) if hook in hooks else _default(event)
+                )
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
             elif kind is c.Data:
                 core.accept()
-            elif kind is Answered:
-                notices += 1
-                if notices == _NOTICES:
-                    notices = 0
-                    yield WRITE
             elif kind is c.StartTLS:
                 yield from self._start_tls()
             elif kind is ConnectionClosed:
                 break
-            else:  # Rset, Quit, BodyRefused
+            if self._open and not core.in_transaction:
                 yield from self._transaction_dropped()
             if self._ending and not self._open and not core.closed:
                 core.close(say.SHUTTING_DOWN)
+            if self._turn_is_over():
+                yield WRITE
         yield from self._farewell()
+
+    def _turn_is_over(self) -> bool:
+        self._turn += 1
+        if self._turn < _TURN:
+            return False
+        self._turn = 0
+        return True
 
     def _decide(self, event: "Next", answer: "Any") -> None:
         core = self.core
         if core.unanswered is None:
             return  # the connection ended meanwhile
-        if isinstance(answer, Reply):
-            if answer.code >= 400:
-                core.reject(answer)
-                return
-            core.accept(answer)
-        elif isinstance(event, (VerifyPassword, VerifyToken, FetchSecret)):
+        if isinstance(answer, Reply) and answer.code >= 400:
+            core.reject(answer)
+            return
+        if isinstance(event, _QUESTIONS):
             core.supply(answer)
         else:
-            core.accept()
+            core.accept(answer)
         if type(event) is c.Mail:
             self._open = True
+            self._stream_error = None
 
     # Content
 
     def _content(self, event: BodyChunk) -> "Needs":
-        if "on_body" in self._hooks:
+        core = self.core
+        if self._stream_error is not None:
+            core.reject()  # on_body was told that the message was given up, and then it was not
+        elif "on_body" in self._hooks:
             yield from self._stream(event)
-            return
-        self._pieces.append(event.data)
-        if not event.last:
-            self.waits += 1
-            return
+        elif "on_message" not in self._hooks:
+            if event.last:
+                self._verdict(None)
+        else:
+            self._pieces.append(event.data)
+            if event.last:
+                self._verdict((yield Call("on_message", self._message())))
+
+    def _message(self) -> Message:
         pieces, self._pieces = self._pieces, []
-        answer = None
-        if "on_message" in self._hooks:
-            content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            envelope = self.core.envelope
-            assert envelope is not None
-            answer = yield Call("on_message", Message(envelope, content, self._session))
-        self._verdict(answer)
+        envelope = self.core.envelope
+        assert envelope is not None
+        return Message(envelope, pieces[0] if len(pieces) == 1 else b"".join(pieces), self._session)
 
     def _verdict(self, answer: "Any") -> None:
         core = self.core
-        self._open = False
         if core.unanswered is None:
             return
+        self._open = False
         if answer is None:
             core.accept()
         elif isinstance(answer, Reply):
-            if answer.code >= 400:
-                core.reject(answer)
-            else:
-                core.accept(answer)
+            (core.reject if answer.code >= 400 else core.accept)(answer)
         elif core.config.lmtp and len(answer) == len(core.recipients):
             core.answer(answer)
         else:
             core.reject(say.INTERNAL_ERROR)
 
     def _stream(self, event: BodyChunk) -> "Needs":
+        core = self.core
         self._held = event
-        self._stream_error = None
         answer = yield Call("on_body")
         refused = isinstance(answer, Reply) and answer.code >= 400
-        if refused and self._stream_error is None and self.core.unanswered is None:
-            self.core.reject(answer)  # no need to keep the rest
+        if refused and self._stream_error is None and core.unanswered is None and not core.closed:
+            core.reject(answer)  # no need to keep the rest
+            self._open = False
         try:
             while (need := self.next_chunk()) is not DONE:
-                if need is READ:
-                    yield READ
+                if need is READ or need is WRITE:
+                    yield need
         except (MessageRefused, ConnectionLost):
-            pass  # the core has answered, or there is nobody to answer
-        if self._stream_error is None:
-            self._verdict(answer)
-        else:
             yield from self._transaction_dropped()
+        else:
+            self._verdict(answer)
 
     def next_chunk(self, answer: "Any" = None) -> "bytes | Literal[Need.READ, Need.WRITE, Need.DONE]":
         """The next piece of the body that on_body reads.
@@ -244,12 +288,14 @@ class ServerDriver(Driver):
             MessageRefused: the core has refused the body.
             ConnectionLost: the client is gone, or has given the message up.
         """
-        if self._stream_error is not None:
-            raise self._stream_error
-        while type(self.core.unanswered) is not BodyChunk or self._held is not None:
-            event = self._held or self.core.next_event()
+        core = self.core
+        while self._stream_error is None:
+            if type(core.unanswered) is BodyChunk and self._held is None:
+                return DONE
+            event = self._held or core.next_event()
             self._held = None
             if event is NEED_DATA:
+                self._turn = 0
                 self.waits += 1
                 return READ
             if isinstance(event, BodyChunk):
@@ -257,12 +303,14 @@ class ServerDriver(Driver):
                     return event.data
             elif isinstance(event, BodyRefused):
                 self._stream_error = MessageRefused(event.reply)
-                raise self._stream_error
+            elif isinstance(event, _COMMANDS):
+                self._decide(event, _default(event))  # between chunks; on_body is busy, no other hook is called
             elif not isinstance(event, Answered):
                 self._held = event
                 self._stream_error = ConnectionLost("the client gave the message up", stage="body")
-                raise self._stream_error
-        return DONE
+            if self._turn_is_over():
+                return WRITE
+        raise self._stream_error
 
     # The rest
 
@@ -288,11 +336,10 @@ class ServerDriver(Driver):
             yield WRITE
             yield Call("on_close")
         self._end_tls()
-        yield CLOSE
+        while True:
+            yield CLOSE
 
 
 def _default(event: "Next") -> "Any":
     # What is answered where the session has no hook: 252 to VRFY, 502 to the others of its kind.
-    if isinstance(event, (c.Expn, c.Etrn, c.XClient, c.XForward)):
-        return say.NOT_IMPLEMENTED
-    return None
+    return say.NOT_IMPLEMENTED if isinstance(event, _COMMANDS) and type(event) is not c.Vrfy else None

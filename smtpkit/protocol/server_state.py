@@ -140,6 +140,11 @@ class ServerState:
             return None
         return Envelope(self._mail.reverse_path, self.recipients, self._mail.parameters, self._rcpt_parameters)
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a mail transaction is open that can still be accepted."""
+        return self._mail is not None and self.state is not State.BDAT_FAILED
+
     # Answering
 
     def _say(self, reply: Reply) -> None:

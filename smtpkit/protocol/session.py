@@ -77,11 +77,17 @@ def checked(hook: str, answer: "Any") -> "Any":
     """What a hook returned, if it may return that.
 
     Raises:
-        TypeError: it is neither None nor a Reply, nor what this hook alone may return.
+        TypeError: it is neither None nor a Reply that decides, nor what this hook alone may return.
     """
-    if answer is None or isinstance(answer, Reply) or hook == "on_login":
+    if answer is None:
+        return None
+    if isinstance(answer, Reply):
+        if answer.is_intermediate or (hook == "on_login" and answer.code < 400):
+            raise TypeError(f"{hook} does not return a Reply of {answer.code}")
+        return answer
+    if hook == "on_login":
         return answer
     is_sequence = hook in ("on_message", "on_body") and isinstance(answer, (list, tuple))
-    if is_sequence and all(isinstance(each, Reply) for each in answer):
+    if is_sequence and all(isinstance(each, Reply) and not each.is_intermediate for each in answer):
         return answer
     raise TypeError(f"{hook} returns None or a Reply, not {type(answer).__name__}")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _HIDDEN = "<hidden>"
 _SHOWN_LINES = 40  # lines of one message's content
+_SHOWN_OCTETS = 4096  # of each of them
 
 
 class Transcript:
@@ -40,9 +41,9 @@ class Transcript:
     def command(self, line: bytes) -> None:
         """The client's command line, without or with its CRLF."""
         line = line.rstrip(b"\r\n")
-        if line[:5].upper() == b"AUTH ":
-            verb, mechanism, *rest = line.split(b" ", 2)
-            line = b" ".join([verb, mechanism, *(_HIDDEN.encode() for _ in rest)])
+        words = line.split(None, 2)
+        if len(words) > 2 and words[0].upper() == b"AUTH":
+            line = b" ".join([*words[:2], _HIDDEN.encode()])
         self._add("C: ", _printable(line))
 
     def secret(self) -> None:
@@ -58,11 +59,12 @@ class Transcript:
     def content(self, octets: bytes) -> None:
         """A piece of a message's content, as it is on the wire or without its dots."""
         self._octets += len(octets)
-        if self._keeps_content:
-            *lines, self._rest = (self._rest + octets).split(b"\r\n")
-            for line in lines[: self._left]:
-                self._record("C: " + _printable(line))
-            self._left -= min(self._left, len(lines))
+        if self._keeps_content and self._left:
+            *lines, rest = (self._rest + octets).split(b"\r\n", self._left)
+            for line in lines:
+                self._record("C: " + _printable(line[:_SHOWN_OCTETS]))
+            self._left -= len(lines)
+            self._rest = rest[:_SHOWN_OCTETS]
 
     def tls(self, version: str) -> None:
         """TLS is up."""
@@ -72,6 +74,8 @@ class Transcript:
         if self._octets:
             if not self._keeps_content or self._left == 0:
                 self._record(f"C: <{self._octets} octets of content>")
+            elif self._rest:
+                self._record("C: " + _printable(self._rest))
             self._octets, self._left, self._rest = 0, _SHOWN_LINES, b""
         self._record(prefix + text)
 
