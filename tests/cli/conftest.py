@@ -45,6 +45,7 @@ class Serving:
     """A running `smtpkit serve`."""
 
     def __init__(self, *arguments):
+        self.opened = []  # closed at the end
         self.process = subprocess.Popen(
             [sys.executable, "-m", "smtpkit", "serve", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -61,7 +62,9 @@ class Serving:
     def connect(self):
         """A raw connection, as a binary file to read from and the socket."""
         sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
-        return sock, sock.makefile("rb")
+        lines = sock.makefile("rb")
+        self.opened += [lines, sock]
+        return sock, lines
 
     def end(self, number):
         """Send a signal; exit status, the rest of standard output, and standard error."""
@@ -69,13 +72,6 @@ class Serving:
         out, err = self.process.communicate(timeout=PATIENCE)
         assert b"Traceback" not in err
         return self.process.returncode, out.decode(), err.decode()
-
-    def stopped_listening(self):
-        """Come back when it takes no more connections."""
-        with suppress(ConnectionRefusedError):
-            while True:
-                with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock, suppress(OSError):
-                    sock.recv(1)
 
 
 @pytest.fixture
@@ -92,6 +88,8 @@ def serving():
     for each in started:
         each.process.kill()
         each.process.communicate()
+        for connection in each.opened:
+            connection.close()
 
 
 @pytest.fixture
