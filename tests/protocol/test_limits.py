@@ -1,0 +1,24 @@
+"""Limits: what is promised when nothing is said."""
+
+from smtpkit.protocol.limits import Limits
+
+
+def test_defaults_are_those_of_the_documentation():
+    limits = Limits()
+    assert (limits.line, limits.commands, limits.errors, limits.errors_in_a_row) == (None, 10_000, 100, 10)
+    assert (limits.recipients, limits.transactions, limits.unread) == (1000, None, 128 * 1024)
+    assert (limits.connections, limits.per_address, limits.idle, limits.minimum_rate) == (1000, 500, 300, 64)
+
+
+def test_the_standard_allows_them():
+    # RFC 5321 sections 4.5.3.1.10 and 4.5.3.2.7.
+    assert Limits().recipients >= 100
+    assert Limits().idle >= 300
+
+
+def test_limits_are_values():
+    assert Limits(errors=3) == Limits(errors=3) != Limits()
+
+
+def test_every_limit_is_in_the_documented_table():
+    assert all(f"| `{name}`" in Limits.__doc__ for name in Limits.__match_args__)

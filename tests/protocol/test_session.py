@@ -1,0 +1,78 @@
+"""Facts of a session, and what hooks may return."""
+
+import pytest
+
+from smtpkit.protocol.config import ServerConfig
+from smtpkit.protocol.events import NEED_DATA
+from smtpkit.protocol.server import ServerConnection
+from smtpkit.protocol.session import HOOKS, SessionFacts, checked
+from smtpkit.protocol.tls_facts import TLSFacts
+from smtpkit.wire.replies import Reply
+
+
+def session(say=b"", tls=None):
+    facts = SessionFacts()
+    facts._core = core = ServerConnection(ServerConfig("mx.example"))
+    if tls is not None:
+        core.tls_established(tls)
+    core.receive_data(say)
+    while core.next_event() is not NEED_DATA:
+        if core.unanswered is not None:
+            core.accept()
+    return facts
+
+
+def test_facts_of_a_session_are_those_of_its_connection():
+    tls = TLSFacts("TLSv1.3", "a cipher")
+    facts = session(b"EHLO c.example\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\n", tls)
+    assert (facts.hostname, facts.hello_name, facts.identity, facts.tls) == ("mx.example", "c.example", None, tls)
+    assert facts.protocol == "ESMTPS"
+    assert str(facts.envelope.sender) == "a@a.example"
+    assert [str(each) for each in facts.envelope.recipients] == ["b@b.example"]
+
+
+def test_there_is_no_envelope_between_transactions():
+    assert session(b"EHLO c.example\r\n").envelope is None
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS))
+def test_every_hook_may_return_nothing_or_a_refusal(hook):
+    assert checked(hook, None) is None
+    assert checked(hook, Reply(550)) == Reply(550)
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS - {"on_login"}))
+def test_every_hook_but_on_login_may_return_a_positive_reply(hook):
+    assert checked(hook, Reply(250)) == Reply(250)
+
+
+@pytest.mark.parametrize("answer", [True, False, "a password", b"a password", object()])
+def test_on_login_alone_returns_what_was_asked_for(answer):
+    assert checked("on_login", answer) is answer
+    with pytest.raises(TypeError, match="on_mail returns None or a Reply, not"):
+        checked("on_mail", answer)
+
+
+def test_a_positive_reply_is_no_login():
+    with pytest.raises(TypeError, match="on_login does not return a Reply of 235"):
+        checked("on_login", Reply(235))
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS))
+def test_no_hook_returns_an_intermediate_reply(hook):
+    with pytest.raises(TypeError, match="does not return a Reply of 354"):
+        checked(hook, Reply(354))
+
+
+@pytest.mark.parametrize("hook", ["on_message", "on_body"])
+def test_a_message_may_have_a_reply_for_each_recipient(hook):
+    replies = [Reply(250), Reply(452)]
+    assert checked(hook, replies) is replies
+    for wrong in ([Reply(250), None], [Reply(354)], "ab", {Reply(250)}):
+        with pytest.raises(TypeError):
+            checked(hook, wrong)
+
+
+def test_no_other_hook_returns_several_replies():
+    with pytest.raises(TypeError):
+        checked("on_rcpt", [Reply(250)])
