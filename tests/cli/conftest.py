@@ -121,7 +121,7 @@ def play(listening, answers):
             sock.settimeout(PATIENCE)
             sock.sendall(answers[0])
             for answer in answers[1:]:
-                if not lines.readline() or answer is None:
+                if answer is None or not lines.readline():
                     return
                 sock.sendall(answer)
                 if answer.startswith(b"354"):

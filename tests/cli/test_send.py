@@ -1,0 +1,308 @@
+"""`smtpkit send`: what it sends, what it says of each recipient, and with which status it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+
+CERTIFICATES = Path(__file__).parents[1] / "certificates"
+GREETING = b"220 mx.example ESMTP\r\n"
+OK = b"250 2.1.0 OK\r\n"
+GO_ON = b"354 Go on\r\n"
+BYE = b"221 2.0.0 Bye\r\n"
+MESSAGE = b"Subject: x\n\n.\n..two\n"
+ENVELOPE = ("--from", "a@b.example", "--to", "c@d.example")
+
+
+@pytest.fixture
+def maildir(serving, tmp_path, messages):
+    """A server's URL, and what it has stored: (url, stored())."""
+    path = tmp_path / "mail"
+    server = serving("--maildir", path, "--crlf", "--hostname", "mx.example")
+    return f"smtp://{server.where}", lambda: messages(path)
+
+
+def content(stored):
+    """A stored message without its trace fields, and these."""
+    trace = re.match(rb"(?s:.*?)\r\n\t\w{3}, [^\r]*\r\n", stored)[0]
+    return stored[len(trace) :], trace
+
+
+# What is sent
+
+
+@pytest.mark.parametrize("source", ["file", "dash", "nothing", "between options"])
+def test_a_file_is_sent_as_its_octets_are_with_line_ends_made_crlf(smtpkit, maildir, tmp_path, source):
+    url, stored = maildir
+    file = tmp_path / "m.eml"
+    file.write_bytes(MESSAGE)
+    arguments = {
+        "file": (*ENVELOPE, file),
+        "dash": (*ENVELOPE, "-"),
+        "nothing": ENVELOPE,
+        "between options": (*ENVELOPE[:2], file, *ENVELOPE[2:], "--timeout", 10),
+    }[source]
+    finished = smtpkit("send", url, *arguments, input=MESSAGE)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert re.fullmatch(r"c@d\.example accepted: 250 2\.0\.0 .*\n", finished.stdout)
+    (octets,) = stored()
+    assert content(octets)[0] == MESSAGE.replace(b"\n", b"\r\n")
+
+
+def test_the_null_reverse_path(smtpkit, maildir):
+    url, stored = maildir
+    assert smtpkit("send", url, "--from", "", "--to", "c@d.example", input=MESSAGE).returncode == 0
+    assert stored()[0].startswith(b"Return-Path: <>\r\n")
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_envelope_from_the_header_and_bcc_is_not_sent(smtpkit, maildir, tmp_path, piped):
+    url, stored = maildir
+    head = b"From: Ann <a@b.example>\nTo: c@d.example\nCc: D <d@d.example>\n"
+    message = head + b"BCC: e@d.example,\n f@d.example\nSubject: x\n\nBcc: stays\n"
+    if piped:
+        finished = smtpkit("send", url, input=message)
+    else:
+        (tmp_path / "m").write_bytes(message)
+        finished = smtpkit("send", url, tmp_path / "m")
+    assert [line.split()[0] for line in finished.stdout.splitlines()] == [f"{name}@d.example" for name in "cdef"]
+    octets, trace = content(stored()[0])
+    assert trace.startswith(b"Return-Path: <a@b.example>\r\nDelivered-To: c@d.example\r\nDelivered-To: d@d.example\r\n")
+    assert octets == (head + b"Subject: x\n\nBcc: stays\n").replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_recipients_that_are_given_leave_the_header_alone(smtpkit, maildir, tmp_path, piped):
+    url, stored = maildir
+    message = b"From: x@y.example, z@y.example\r\nSender: a@b.example\r\nBcc: e@d.example\r\n\r\nhi\r\n"
+    (tmp_path / "m").write_bytes(message)
+    source = "-" if piped else tmp_path / "m"
+    finished = smtpkit("send", url, source, "--to", "c@d.example", input=message)
+    assert finished.stdout.startswith("c@d.example accepted")
+    octets, trace = content(stored()[0])
+    assert trace.startswith(b"Return-Path: <a@b.example>\r\n")
+    assert octets == message
+
+
+def test_the_newest_resent_block_wins(smtpkit, maildir):
+    url, stored = maildir
+    block = b"Resent-From: r@b.example\nResent-To: s@d.example\n"
+    finished = smtpkit("send", url, input=block + b"From: a@b.example\nTo: c@d.example\n\n")
+    assert finished.stdout.startswith("s@d.example accepted")
+    assert stored()[0].startswith(b"Return-Path: <r@b.example>\r\n")
+
+
+@pytest.mark.parametrize(
+    ("message", "missing"),
+    [(b"To: c@d.example\n\n", "sender"), (b"From: a@b.example\n\n", "recipient"), (b"", "sender"), (b"\0\xff", "sender")],
+)
+def test_a_header_that_names_nobody_is_a_usage_error(smtpkit, message, missing):
+    finished = smtpkit("send", "smtp://127.0.0.1:1", input=message)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr.count("\n") == 1
+    assert missing in finished.stderr
+    assert "--to" in finished.stderr
+
+
+def test_a_made_message_has_all_fields_that_it_needs(smtpkit, maildir, tmp_path):
+    url, stored = maildir
+    (tmp_path / "a.txt").write_text("naïve\n")
+    (tmp_path / "b.txt").write_bytes(b"\xff\n")
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\0")
+    (tmp_path / "d.eml").write_bytes(b"Subject: inner\n\n")
+    attached = [word for name in ("a.txt", "b.txt", "c.png", "d.eml") for word in ("--attach", tmp_path / name)]
+    arguments = (*ENVELOPE, "--to", "e@d.example", "--subject", "Grüße", "--body", "Zeile\n.\n", *attached)
+    assert smtpkit("send", url, *arguments).returncode == 0
+    message = message_from_bytes(content(stored()[0])[0], policy=policy.default)
+    assert message["From"] == "a@b.example"
+    assert message["To"] == "c@d.example, e@d.example"
+    assert message["Subject"] == "Grüße"
+    assert message["Date"].datetime.tzinfo is not None
+    assert re.fullmatch(r"<[^@<>]+@b\.example>", message["Message-ID"])
+    assert message.get_body().get_content().splitlines() == ["Zeile", "."]
+    parts = [(part.get_filename(), part.get_content_type()) for part in message.iter_attachments()]
+    octets = "application/octet-stream"
+    assert parts == [("a.txt", "text/plain"), ("b.txt", octets), ("c.png", "image/png"), ("d.eml", octets)]
+    assert [part.get_payload(decode=True) for part in message.iter_attachments()] == [
+        (tmp_path / name).read_bytes() for name, _ in parts
+    ]
+
+
+def test_a_subject_alone_takes_the_text_from_standard_input(smtpkit, maildir):
+    url, stored = maildir
+    assert smtpkit("send", url, *ENVELOPE, "--subject", "s", input="grün\n".encode()).returncode == 0
+    message = message_from_bytes(content(stored()[0])[0], policy=policy.default)
+    assert message.get_content().splitlines() == ["grün"]
+
+
+# What it says, and its status
+
+
+def test_each_recipient_has_a_line_with_verdict_and_reply(smtpkit, scripted):
+    url = scripted(
+        *(GREETING, b"250 mx.example\r\n", OK, OK, b"550 5.1.1 No such user\r\n", b"451-4.7.1 Later,\r\n451 4.7.1 please\r\n"),
+        *(GO_ON, b"250 2.0.0 Queued\r\n", BYE),
+    )
+    finished = smtpkit("send", url, *ENVELOPE, "--to", "e@d.example", "--to", "f@d.example", input=MESSAGE)
+    assert (finished.returncode, finished.stderr) == (1, "")
+    assert finished.stdout.splitlines() == [
+        "c@d.example accepted: 250 2.0.0 Queued",
+        "e@d.example refused: 550 5.1.1 No such user",
+        "f@d.example deferred: 451 4.7.1 Later, please",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([b"250 mx\r\n", OK, b"550 5.1.1 No\r\n", OK, BYE], "refused: 550 5.1.1 No"),
+        ([b"250 mx\r\n", b"550 5.7.1 No\r\n", OK, BYE], "not sent"),
+        ([b"250 mx\r\n", OK, OK, b"451 4.3.0 No\r\n", OK, BYE], "deferred: 451 4.3.0 No"),
+        ([b"250 mx\r\n", OK, OK, GO_ON, b"554 5.6.0 No\r\n", BYE], "refused: 554 5.6.0 No"),
+        ([b"250 mx\r\n", OK, None], "not sent"),
+        ([None], "not sent"),
+    ],
+    ids=["RCPT", "MAIL", "DATA", "content", "lost", "lost at EHLO"],
+)
+def test_nobody_accepted_is_status_1_with_the_reason(smtpkit, scripted, answers, said):
+    finished = smtpkit("send", scripted(GREETING, *answers), *ENVELOPE, input=MESSAGE)
+    assert (finished.returncode, finished.stdout) == (1, f"c@d.example {said}\n")
+    assert finished.stderr.startswith("smtpkit: ")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_no_reply_to_the_message_is_status_3(smtpkit, scripted):
+    url = scripted(GREETING, b"250 mx.example\r\n", OK, OK, b"550 5.1.1 No\r\n", GO_ON, None)
+    finished = smtpkit("send", url, *ENVELOPE, "--to", "e@d.example", input=MESSAGE)
+    assert finished.returncode == 3
+    assert finished.stdout.splitlines() == [
+        "c@d.example unknown: no reply came to the message",
+        "e@d.example refused: 550 5.1.1 No",
+    ]
+    assert "end of data" in finished.stderr
+
+
+def test_unknown_wins_over_refused_and_lmtp_answers_for_each(smtpkit, scripted):
+    last = b"550 5.2.2 Full\r\n"
+    url = scripted(GREETING, b"250 mx.example\r\n", OK, OK, OK, GO_ON, last, None, lmtp=True)
+    finished = smtpkit("send", url, *ENVELOPE, "--to", "e@d.example", input=MESSAGE)
+    assert finished.returncode == 3
+    assert [line.split()[1] for line in finished.stdout.splitlines()] == ["refused:", "unknown:"]
+
+
+def test_a_silent_server_is_given_up_after_the_time_out(smtpkit):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        finished = smtpkit("send", url, *ENVELOPE, "--timeout", 0.2, input=MESSAGE)
+    assert (finished.returncode, finished.stdout) == (1, "c@d.example not sent\n")
+    assert "greeting" in finished.stderr
+
+
+def test_nobody_listening(smtpkit):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        finished = smtpkit("send", f"smtp://127.0.0.1:{bound.getsockname()[1]}", *ENVELOPE, input=MESSAGE)
+    assert finished.returncode == 1
+    assert re.fullmatch(r"smtpkit: no connection to smtp://127.0.0.1:\d+: Connection refused.*\n", finished.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*ENVELOPE, "missing.eml"],
+        [*ENVELOPE, "--body", "x", "--attach", "missing.eml"],
+        [*ENVELOPE, "--transcript-file", "missing/t"],
+    ],
+)
+def test_a_file_that_cannot_be_used_is_status_1(smtpkit, arguments):
+    finished = smtpkit("send", "smtp://127.0.0.1:1", *arguments)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert re.fullmatch(r"smtpkit: missing.*: No such file or directory\n", finished.stderr)
+
+
+def test_interrupted_is_status_130():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        sending = subprocess.Popen(
+            [sys.executable, "-m", "smtpkit", "send", url, *ENVELOPE, "--body", "x", "--subject", "x"],
+            stderr=subprocess.PIPE,
+        )
+        with sending:
+            with silent.accept()[0]:  # it has connected, and waits for the greeting
+                sending.send_signal(signal.SIGINT)
+                assert sending.communicate(timeout=20)[1] == b"smtpkit: interrupted\n"
+    assert sending.returncode == 130
+
+
+# The session
+
+
+def test_the_transcript_goes_to_standard_error_and_to_a_file(smtpkit, maildir, tmp_path):
+    url, _ = maildir
+    record = tmp_path / "record"
+    finished = smtpkit("send", url, *ENVELOPE, "--transcript", "--transcript-file", record, input=MESSAGE)
+    assert finished.stderr.startswith("S: 220 mx.example")
+    assert "\nC: MAIL FROM:<a@b.example>" in finished.stderr
+    assert finished.stderr.splitlines()[-1].startswith("S: 221 ")
+    assert record.read_text() == finished.stderr
+
+
+@pytest.fixture
+def guarded(serving):
+    server = serving("--tls-cert", CERTIFICATES / "server.pem", "--auth", "u:pass", "--print")
+    return f"smtp://u@localhost:{server.port}"
+
+
+@pytest.mark.parametrize("where", ["environment", "file", "both"])
+def test_a_password_that_is_not_in_the_process_list(smtpkit, guarded, tmp_path, where):
+    file = tmp_path / "password"
+    file.write_text("pass\nsecond line\n")
+    env = {"environment": {"SMTPKIT_PASSWORD": "pass"}, "file": {}, "both": {"SMTPKIT_PASSWORD": "wrong"}}[where]
+    option = () if where == "environment" else ("--password-file", file)
+    arguments = (*ENVELOPE, "--cafile", CERTIFICATES / "ca.pem", "--tls", "required", "--transcript", *option)
+    finished = smtpkit("send", guarded, *arguments, input=MESSAGE, env=env)
+    assert finished.returncode == 0
+    assert "-- TLSv1." in finished.stderr
+    assert "<hidden>" in finished.stderr
+    assert "pass" not in finished.stderr
+
+
+def test_a_wrong_password(smtpkit, guarded):
+    arguments = (*ENVELOPE, "--cafile", CERTIFICATES / "ca.pem")
+    finished = smtpkit("send", guarded, *arguments, input=MESSAGE, env={"SMTPKIT_PASSWORD": "secret"})
+    assert (finished.returncode, finished.stdout) == (1, "c@d.example not sent\n")
+    assert "535 5.7.8" in finished.stderr
+    assert "secret" not in finished.stderr
+
+
+def test_a_certificate_is_verified_unless_told_not_to(smtpkit, guarded):
+    arguments = (guarded.replace("//u@", "//u:pass@"), *ENVELOPE)
+    finished = smtpkit("send", *arguments, input=MESSAGE)
+    assert (finished.returncode, finished.stdout) == (1, "c@d.example not sent\n")
+    assert "does not verify" in finished.stderr
+    assert smtpkit("send", *arguments, "--unverified-tls", input=MESSAGE).returncode == 0
+
+
+def test_no_password_goes_in_clear_to_another_host(smtpkit):
+    finished = smtpkit("send", "smtp://u:p@host.invalid", *ENVELOPE, "--tls", "off", "--timeout", 5, input=MESSAGE)
+    assert finished.returncode == 1
+    assert finished.stdout == "c@d.example not sent\n"
+
+
+def test_nobody_reading_the_report_leaves_the_status(maildir):
+    url, stored = maildir
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [sys.executable, "-m", "smtpkit", "send", url, *ENVELOPE]
+    with os.fdopen(writing, "wb") as nobody:
+        finished = subprocess.run(
+            arguments, input=MESSAGE, stdout=nobody, stderr=subprocess.PIPE, timeout=20, check=False
+        )
+    assert (finished.returncode, finished.stderr) == (0, b"")
+    assert len(stored()) == 1
