@@ -220,7 +220,7 @@ def test_crlf_in_two_pieces_is_crlf(ready):
 def test_a_reply_has_an_end(ready, endless):
     core = ready()
     core.send(Noop())
-    with pytest.raises(RemoteProtocolError) as info:
+    with pytest.raises(RemoteProtocolError) as info:  # noqa: PT012
         for _ in range(100):
             core.receive_data(endless)
             core.next_event()
@@ -588,5 +588,5 @@ def test_whatever_comes_only_documented_errors_are_raised(pieces):
                 if core.next_event() in (NEED_DATA, ConnectionClosed()):
                     break
         except RemoteProtocolError as error:
-            assert str(error)
+            assert str(error)  # noqa: PT017
             assert core.closed
