@@ -1,0 +1,169 @@
+"""The public surface: every name and every signature that is a promise, listed once."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import smtpkit
+import smtpkit.asyncio
+import smtpkit.sync
+
+PACKAGE = Path(__file__).parent.parent / "smtpkit"
+ADAPTERS = [smtpkit.asyncio, smtpkit.sync]
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if path.name != "__main__.py"
+)
+
+CORE = """
+    DEFAULT_EXTENSIONS DSN NEED_DATA PAUSED
+    Answered Auth AuthPolicy AuthResponse AuthenticationError
+    Bdat BodyChunk BodyRefused
+    Capabilities ClientConfig ClientConnection Command Connect ConnectionClosed ConnectionLost Credentials
+    Data DeliverBy DotStuffer DotUnstuffer
+    Ehlo EnhancedStatus Envelope Etrn Expn Extension
+    FetchSecret Helo Help Lhlo Limits LocalProtocolError
+    Mail Mailbox Message MessageRefused MessageTracking
+    Noop NotSupported OriginalRecipient Outcome
+    ParseError ProtocolError Quit
+    Rcpt RecipientsRefused RemoteProtocolError Reply ReplyError Rset
+    SMTPError SendResult SenderRefused ServerConfig ServerConnection StartTLS State
+    TLSError TLSFacts Timeout Timeouts Transcript Transport
+    UnknownCommand ValidSince Verdict VerifyPassword VerifyToken Vrfy XClient XForward
+    dot_stuff dot_unstuff parse_command parse_reply
+"""
+ADAPTER = "Client Listener Message Server Session connect send_message serve"
+
+# Signatures of the core; defaults as they print.
+CORE_SIGNATURES = """
+    AuthPolicy(verify=None, *, required=True, allow_in_clear=False, mechanisms=None, attempts=3)
+    Bdat(size, last=False)
+    BodyChunk(data, last=False)
+    ClientConfig(hostname=None, *, lmtp=False)
+    Credentials(username, password=None, *, token=None, authzid='')
+    DotUnstuffer(bare_newlines='reject')
+    Envelope(sender, recipients, mail_parameters=None, rcpt_parameters=None)
+    Mail(reverse_path, parameters={})
+    Mailbox(local_part, domain)
+    Message(envelope, content, session=None)
+    Rcpt(forward_path, parameters={})
+    Reply(code, text=(), enhanced=None)
+    dot_stuff(body)
+    dot_unstuff(octets)
+    parse_command(line, *, smtputf8=False, strict=True)
+    parse_reply(octets)
+"""
+
+# Signatures of both adapters.
+SIGNATURES = """
+    connect(where, port=None, *, tls=None, ssl_context=None, cafile=None, server_hostname=None, unverified_tls=False, \
+auth=None, allow_auth_in_clear=False, timeouts=None, deadline=None, local_hostname=None, local_address=None, \
+sock=None, transcript=None)
+    send_message(message, where, *, sender=None, recipients=None, options=None, **connect_options)
+    Client.send_message(self, message, sender=None, recipients=None, **options)
+    Client.send(self, sender, recipients, body, **options)
+    Client.command(self, command)
+    Client.reset(self)
+    Client.close(self)
+    Listener(host='127.0.0.1', port=8025, *, unix=None, sock=None, implicit_tls=False, reuse_port=False)
+    Server.start(self)
+    Server.serve_forever(self)
+    Server.close(self, grace=5.0)
+    Session.on_connect(self)
+    Session.on_hello(self, command)
+    Session.on_login(self, question)
+    Session.on_mail(self, command)
+    Session.on_rcpt(self, command)
+    Session.on_body(self, stream)
+    Session.on_message(self, message)
+    Session.on_command(self, command)
+    Session.on_reset(self)
+    Session.on_close(self)
+"""
+SERVE = (
+    "serve(handler, host='127.0.0.1', port=8025, *, hostname=None, config=None, tls=None, implicit_tls=False, "
+    "auth=None, limits=None, unix=None, sock=None, listeners=None, reuse_port=False, {}transcript=None, **settings)"
+)
+ATTRIBUTES = {
+    "Client": {"capabilities", "tls", "greeting"},
+    "Server": {"address", "addresses", "connections", "counters"},
+    "Session": {"peer", "local", "tls", "hello_name", "identity", "protocol", "envelope", "id"},
+    "Message": {"envelope", "sender", "recipients", "content", "session", "as_email"},
+}
+
+
+def signature_of(module, line):
+    """The real signature of what a line names, in the same form."""
+    name = line.partition("(")[0]
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part)
+    parameters = inspect.signature(found).parameters.values()
+    bare = inspect.Signature([each.replace(annotation=inspect.Parameter.empty) for each in parameters])
+    return f"{name}{bare}"
+
+
+def lines(text):
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def test_the_public_names_of_the_core():
+    assert sorted(smtpkit.__all__) == sorted(CORE.split())
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda module: module.__name__)
+def test_the_public_names_of_both_adapters(adapter):
+    assert adapter.__all__ == ADAPTER.split()
+
+
+@pytest.mark.parametrize("line", lines(CORE_SIGNATURES))
+def test_signatures_of_the_core(line):
+    assert signature_of(smtpkit, line) == line
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("line", lines(SIGNATURES))
+def test_signatures_of_both_adapters(adapter, line):
+    assert signature_of(adapter, line) == line
+
+
+def test_serve_differs_by_in_thread_alone():
+    assert signature_of(smtpkit.sync, "serve()") == SERVE.format("")
+    assert signature_of(smtpkit.asyncio, "serve()") == SERVE.format("in_thread=False, ")
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_attributes_are_there_and_described(adapter, name):
+    kind = getattr(adapter, name)
+    documented = "\n".join(each.__doc__ or "" for each in kind.__mro__)
+    missing = {each for each in ATTRIBUTES[name] if not hasattr(kind, each) and f"{each}:" not in documented}
+    assert not missing
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_a_module_exports_is_sorted_and_there(module):
+    """The order is that of `ruff` (RUF022): constants, classes, then the rest."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    tree = ast.parse(source.read_text())
+    if not any(ast.unparse(node).startswith("__all__ =") for node in tree.body if isinstance(node, ast.Assign)):
+        return
+    loaded = importlib.import_module(module)
+    kinds = [0 if name.isupper() else 1 if name[0].isupper() else 2 for name in loaded.__all__]
+    assert kinds == sorted(kinds)
+    for kind in range(3):
+        names = [name for name, its in zip(loaded.__all__, kinds, strict=True) if its == kind]
+        assert names == sorted(names)
+    assert len(set(loaded.__all__)) == len(loaded.__all__)
+    assert not [name for name in loaded.__all__ if not hasattr(loaded, name)]
+
+
+def test_the_version_is_a_literal():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    versions = [node.value for node in tree.body if ast.unparse(node).startswith("__version__ =")]
+    assert [ast.literal_eval(value) for value in versions] == [smtpkit.__version__]

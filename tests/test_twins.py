@@ -1,0 +1,158 @@
+"""smtpkit/sync and smtpkit/asyncio are twins: their functions differ by `await`, and by what is listed here."""
+
+import ast
+import difflib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "smtpkit"
+NO_TWIN = {"transport.py"}  # sockets and threads here, protocols and a loop there; both have the same public names
+FILES = sorted({path.name for colour in ("sync", "asyncio") for path in (PACKAGE / colour).glob("*.py")} - NO_TWIN)
+
+# What a name, or a text, of the asyncio file is in the sync file.
+NAMES = {
+    "__aenter__": "__enter__",
+    "__aexit__": "__exit__",
+    "aclose": "close",
+    "anext": "next",
+    "__anext__": "__next__",
+    "AsyncIterator": "Iterator",
+}
+TEXTS = [
+    ("AsyncGenerator[bytes, None]", "Generator[bytes, None, None]"),
+    ("AsyncIterator", "Iterator"),
+]
+
+# Functions that may differ, and why.  A function of one colour alone is listed too.
+DIFFERENT = {
+    "client.py": {
+        "Connecting": "asyncio: an object to await or to enter, for there is no awaiting in an expression",
+        "connect": "asyncio: gives Connecting",
+        "_next_piece": "asyncio: a body may be an async iterable",
+        "_called": "asyncio: a token may come from a coroutine function",
+    },
+    "server.py": {
+        "Server.__await__": "asyncio: a server may be awaited",
+        "Server.__init__": "sync: connections are threads, so that there is a lock",
+        "serve": "asyncio: in_thread",
+    },
+    "session.py": {
+        "Session.on_login": "asyncio: `verify` may be a coroutine function",
+        "session_factory": "each refuses functions of the other's kind; asyncio: in_thread",
+        "_ThreadSession": "asyncio: a plain function in a worker thread",
+    },
+}
+
+
+class Synchronous(ast.NodeTransformer):
+    """Maps the syntax of an asyncio function to that of its twin."""
+
+    def visit_AsyncFunctionDef(self, node):
+        return self.visit(ast.FunctionDef(**{field: getattr(node, field, None) for field in ast.FunctionDef._fields}))
+
+    def visit_FunctionDef(self, node):
+        node.name = NAMES.get(node.name, node.name)
+        if ast.get_docstring(node) is not None:
+            del node.body[0]  # docstrings say "await"
+        node.body = node.body or [ast.Pass()]
+        return self.generic_visit(node)
+
+    def visit_Await(self, node):
+        return self.visit(node.value)
+
+    def visit_AsyncFor(self, node):
+        return self.visit(ast.For(node.target, node.iter, node.body, node.orelse, None))
+
+    def visit_AsyncWith(self, node):
+        return self.visit(ast.With(node.items, node.body, None))
+
+    def visit_With(self, node):
+        # Locks are for threads.
+        if ast.unparse(node.items[0].context_expr).endswith("_lock"):
+            return [self.visit(statement) for statement in node.body]
+        return self.generic_visit(node)
+
+    def visit_Call(self, node):
+        if ast.unparse(node.func) == "asyncio.to_thread":
+            return self.visit(ast.Call(node.args[0], node.args[1:], node.keywords))
+        return self.generic_visit(node)
+
+    def visit_Name(self, node):
+        node.id = NAMES.get(node.id, node.id)
+        return node
+
+    def visit_Attribute(self, node):
+        node.attr = NAMES.get(node.attr, node.attr)
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        if isinstance(node.value, str):
+            for before, after in TEXTS:
+                node.value = node.value.replace(before, after)
+        return node
+
+
+def functions(colour, name):
+    """Qualified name -> lines of the function, mapped, in the file's order."""
+    found = {}
+
+    def collect(body, prefix):
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                heading = ast.ClassDef(node.name, node.bases, node.keywords, [ast.Pass()], node.decorator_list)
+                found[prefix + node.name] = ast.unparse(heading).splitlines()
+                collect(node.body, f"{prefix}{node.name}.")
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                mapped = ast.fix_missing_locations(Synchronous().visit(node))
+                found[prefix + mapped.name] = ast.unparse(mapped).splitlines()
+
+    collect(ast.parse((PACKAGE / colour / name).read_text()).body, "")
+    return found
+
+
+def is_listed(name, function):
+    listed = DIFFERENT.get(name, {})
+    return function in listed or function.partition(".")[0] in listed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_differ_by_await_alone(name):
+    ours, theirs = functions("sync", name), functions("asyncio", name)
+    differences = []
+    for function in dict.fromkeys((*ours, *theirs)):
+        if not is_listed(name, function):
+            lines = difflib.unified_diff(
+                ours.get(function, []), theirs.get(function, []), f"sync {function}", f"asyncio {function}", lineterm=""
+            )
+            differences += lines
+    assert not differences, "\n".join(differences)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_functions_stand_in_the_same_order(name):
+    ours, theirs = functions("sync", name), functions("asyncio", name)
+    assert [each for each in ours if each in theirs] == [each for each in theirs if each in ours]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_exception_is_listed_in_vain(name):
+    ours, theirs = functions("sync", name), functions("asyncio", name)
+    needless = [each for each in DIFFERENT.get(name, {}) if ours.get(each) == theirs.get(each)]
+    assert not needless
+
+
+def test_both_transports_have_the_same_public_names():
+    public = {
+        colour: {
+            name
+            for name in functions(colour, "transport.py")
+            if not any(part.startswith("_") for part in name.split("."))
+        }
+        for colour in ("sync", "asyncio")
+    }
+    of_the_loop = {"get_buffer", "buffer_updated", "eof_received", "connection_lost", "pause_writing", "resume_writing"}
+    of_the_socket = {"give_up"}
+    facts = {"closed", "local", "peer"}  # properties there, attributes here
+    assert public["asyncio"] - public["sync"] == {f"Transport.{name}" for name in of_the_loop | facts}
+    assert public["sync"] - public["asyncio"] == {f"Transport.{name}" for name in of_the_socket}
