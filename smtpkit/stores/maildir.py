@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_ROOM = Reply(452, "Insufficient system storage", "4.3.1")
 _PRIVATE = 0o700
+_SYNCS_DIRECTORIES = os.name == "posix"  # Windows can open none
 _counter = count(1)
 
 
@@ -117,16 +118,17 @@ class Delivery:
             file.close()  # some file systems tell of a full disk only here
             os.rename(self._tmp, self._new)
             _sync_directory(self._new.parent)
+        self._file = None
 
     def abort(self) -> None:
         """Remove what there is of the message; never raises."""
-        if self._file is not None:
+        file, self._file = self._file, None
+        if file is not None:
             with suppress(OSError):
-                self._file.close()
-            self._file = None
-        for path in (self._tmp, self._new):
-            with suppress(OSError):
-                path.unlink()
+                file.close()
+            for path in (self._tmp, self._new):
+                with suppress(OSError):
+                    path.unlink()
 
     def _write(self, octets: bytes) -> None:
         file = self._open_file()
@@ -173,8 +175,8 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _sync_directory(path: Path) -> None:
-    # A name is on the disk once its directory is.  Windows can open no directory.
-    if os.name == "posix":
+    # A name is on the disk once its directory is.
+    if _SYNCS_DIRECTORIES:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)

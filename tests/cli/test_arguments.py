@@ -43,7 +43,21 @@ USAGE = [
     (["send", "smtp://localhost", "m.eml", "more.eml"], "more.eml"),
     (["send", "smtp://localhost", "--password-file", "f"], "user"),
     (["send", "smtp://u@localhost", "m.eml"], "no password"),
-    (["send", "smtp://localhost", "--subject", "a\nb", "--body", "x", "--from", "a@b.example", "--to", "c@d.example"], ""),
+    (
+        [
+            "send",
+            "smtp://localhost",
+            "--subject",
+            "a\nb",
+            "--body",
+            "x",
+            "--from",
+            "a@b.example",
+            "--to",
+            "c@d.example",
+        ],
+        "",
+    ),
 ]
 
 
@@ -94,7 +108,11 @@ def test_nobody_reading_the_output_is_no_failure(arguments):
     os.close(reading)
     with os.fdopen(writing, "wb") as nobody:
         finished = subprocess.run(
-            [sys.executable, "-m", "smtpkit", *arguments], stdout=nobody, stderr=subprocess.PIPE, timeout=20, check=False
+            [sys.executable, "-m", "smtpkit", *arguments],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            timeout=20,
+            check=False,
         )
     assert (finished.returncode, finished.stderr) == (0, b"")
 

@@ -100,7 +100,12 @@ def test_the_newest_resent_block_wins(smtpkit, maildir):
 
 @pytest.mark.parametrize(
     ("message", "missing"),
-    [(b"To: c@d.example\n\n", "sender"), (b"From: a@b.example\n\n", "recipient"), (b"", "sender"), (b"\0\xff", "sender")],
+    [
+        (b"To: c@d.example\n\n", "sender"),
+        (b"From: a@b.example\n\n", "recipient"),
+        (b"", "sender"),
+        (b"\0\xff", "sender"),
+    ],
 )
 def test_a_header_that_names_nobody_is_a_usage_error(smtpkit, message, missing):
     finished = smtpkit("send", "smtp://127.0.0.1:1", input=message)
@@ -146,7 +151,14 @@ def test_a_subject_alone_takes_the_text_from_standard_input(smtpkit, maildir):
 
 def test_each_recipient_has_a_line_with_verdict_and_reply(smtpkit, scripted):
     url = scripted(
-        *(GREETING, b"250 mx.example\r\n", OK, OK, b"550 5.1.1 No such user\r\n", b"451-4.7.1 Later,\r\n451 4.7.1 please\r\n"),
+        *(
+            GREETING,
+            b"250 mx.example\r\n",
+            OK,
+            OK,
+            b"550 5.1.1 No such user\r\n",
+            b"451-4.7.1 Later,\r\n451 4.7.1 please\r\n",
+        ),
         *(GO_ON, b"250 2.0.0 Queued\r\n", BYE),
     )
     finished = smtpkit("send", url, *ENVELOPE, "--to", "e@d.example", "--to", "f@d.example", input=MESSAGE)

@@ -116,7 +116,9 @@ def test_every_password_mechanism_is_offered(serving):
     with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as smtp:
         smtp.starttls(context=trusting())
         smtp.ehlo()
-        assert {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"} <= set(smtp.esmtp_features["auth"].split())
+        assert {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"} <= set(
+            smtp.esmtp_features["auth"].split()
+        )
 
 
 def test_implicit_tls(serving, tmp_path, messages):

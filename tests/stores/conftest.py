@@ -1,0 +1,34 @@
+"""Envelopes and sessions as a server hands them to a store."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from smtpkit.protocol.envelope import Envelope
+
+
+@pytest.fixture
+def session():
+    """session(**facts) -> what a store looks at."""
+
+    def make(**facts):
+        known = {
+            "peer": ("192.0.2.1", 50_000),
+            "hello_name": "client.example",
+            "hostname": "mx.example",
+            "protocol": "ESMTP",
+            "identity": None,
+        }
+        return SimpleNamespace(**{**known, **facts})
+
+    return make
+
+
+@pytest.fixture
+def envelope():
+    """envelope(recipients, **mail parameters) -> from a@b.example."""
+
+    def make(recipients=("c@d.example",), sender="a@b.example", **parameters):
+        return Envelope(sender, recipients, parameters)
+
+    return make
