@@ -1,6 +1,7 @@
 """What `smtpkit send` sends: a file as it is, or a message made of the arguments; and whom it is from and to."""
 
 import sys
+from errno import EBADF
 from itertools import chain
 
 from smtpkit.errors import ParseError
@@ -88,8 +89,14 @@ def _checked(option: str, address: str, *, null: bool = False) -> str:
 
 def _opened(name: str | None, resources: "ExitStack") -> "BinaryIO":
     if name is None or name == "-":
-        return sys.stdin.buffer
+        return _standard_input()
     return resources.enter_context(open(name, "rb"))
+
+
+def _standard_input() -> "BinaryIO":
+    if sys.stdin is None:
+        raise OSError(EBADF, "closed", "standard input")
+    return sys.stdin.buffer
 
 
 # A file
@@ -155,7 +162,7 @@ def _made(arguments: "Namespace", sender: str, recipients: list[str]) -> "EmailM
     from email.message import EmailMessage
     from email.utils import localtime, make_msgid
 
-    body = arguments.body if arguments.body is not None else sys.stdin.buffer.read().decode()
+    body = arguments.body if arguments.body is not None else _standard_input().read().decode()
     message = EmailMessage()
     message["From"] = sender
     message["To"] = ", ".join(recipients)

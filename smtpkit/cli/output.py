@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-__all__ = ["complain", "say", "settle", "show"]
+__all__ = ["complain", "one_line", "say", "settle", "show"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,15 @@ def show(line: str) -> None:
 
 def complain(problem: object) -> None:
     """One line on standard error that says what went wrong, whatever the text of it is."""
-    _write(sys.stderr, f"smtpkit: {_one_line(problem)}")
+    _write(sys.stderr, f"smtpkit: {one_line(problem)}")
+
+
+def one_line(problem: object) -> str:
+    """What went wrong, without line breaks; never empty."""
+    if isinstance(problem, OSError) and problem.strerror:
+        # What str() adds is the number, and the quotes around the name.
+        problem = f"{problem.filename}: {problem.strerror}" if problem.filename is not None else problem.strerror
+    return " ".join(str(problem).split()) or type(problem).__name__
 
 
 def settle() -> None:
@@ -33,13 +41,6 @@ def settle() -> None:
             stream.reconfigure(errors="backslashreplace")
         if stream is not None:
             _flush(stream)
-
-
-def _one_line(problem: object) -> str:
-    if isinstance(problem, OSError) and problem.strerror:
-        # What str() adds is the number, and the quotes around the name.
-        problem = f"{problem.filename}: {problem.strerror}" if problem.filename is not None else problem.strerror
-    return " ".join(str(problem).split()) or type(problem).__name__
 
 
 def _write(stream: "TextIO | None", line: str) -> None:

@@ -88,9 +88,9 @@ def _send(
             transcript=transcript,
         ) as client:
             result = message.send(client)
-    except SMTPError as error:
+    except (SMTPError, OSError) as error:  # OSError: the message cannot be read
         complain(error)
-        return _report(message.recipients, error.recipients)
+        return _report(message.recipients, error.recipients if isinstance(error, SMTPError) else {})
     return _report(message.recipients, result.recipients)
 
 

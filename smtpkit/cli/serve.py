@@ -1,12 +1,13 @@
 """`smtpkit serve`: receive mail, and store it in a Maildir or show it."""
 
 import asyncio
+import logging
 import os
 import signal
 import threading
 
 from smtpkit.asyncio import Server, serve
-from smtpkit.cli.output import say, show
+from smtpkit.cli.output import complain, one_line, say, show
 from smtpkit.cli.parser import port, positive
 from smtpkit.errors import ParseError
 from smtpkit.protocol.auth_policy import AuthPolicy
@@ -66,6 +67,7 @@ def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
         settings["max_message_size"] = arguments.max_message_size
     if arguments.tls_cert is not None:
         settings["tls"] = (arguments.tls_cert, arguments.tls_key)
+    logging.getLogger().addHandler(_Complaints())
     if arguments.verbose:
         settings["transcript"] = _Sessions().transcript
     asyncio.run(_serve(parser, arguments, settings))
@@ -130,7 +132,7 @@ async def _serve(parser: "ArgumentParser", arguments: "Namespace", settings: "di
 
 
 def _end_within(limit: float) -> None:
-    # A thread that writes to a pipe which nobody reads, or to a dead disk, cannot be cancelled, and Python waits for it.
+    # A thread that writes to a pipe which nobody reads, or to a dead disk, cannot be cancelled; Python waits for it.
     watchdog = threading.Timer(limit, os._exit, (0,))
     watchdog.daemon = True
     watchdog.start()
@@ -142,6 +144,14 @@ def _where(server: Server) -> str:
         return f"unix:{address}"
     host, number = address
     return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
+
+
+class _Complaints(logging.Handler):
+    """Says in one line what the server logs, such as a message that could not be stored."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        complain(f"{record.getMessage()}: {one_line(error)}" if error is not None else record.getMessage())
 
 
 class _Sessions:

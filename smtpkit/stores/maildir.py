@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from smtpkit.errors import ReplyError
+from smtpkit.stores.header_filter import ReturnPathFilter
 from smtpkit.stores.received import trace_fields
 from smtpkit.wire.replies import Reply
 
@@ -39,7 +40,7 @@ class Maildir:
         path: the directory; it and its `tmp`, `new` and `cur` are made where they are missing.
         crlf: True to keep line ends as they were received; False for LF, as programs that read a Maildir want them.
             BODY=BINARYMIME is always kept.
-        trace: whether Return-Path, Delivered-To and Received are put on top.
+        trace: whether Return-Path, Delivered-To and Received are put on top, and an older Return-Path taken out.
 
     Raises:
         OSError: the directory cannot be made, or not be written to.
@@ -69,11 +70,8 @@ class Maildir:
         now = time.time()
         identifier = f"{next(_counter):x}-{os.urandom(8).hex()}"
         keeps = self.crlf or envelope.mail_parameters.get("BODY") == "BINARYMIME"
-        delivery = Delivery(self.path, _file_name(now, identifier), keeps_crlf=keeps)
-        if self.trace:
-            lines = trace_fields(envelope, session, identifier, now)
-            delivery.write("".join(f"{line}\r\n" for line in lines).encode())
-        return delivery
+        lines = trace_fields(envelope, session, identifier, now) if self.trace else []
+        return Delivery(self.path, _file_name(now, identifier), lines, keeps_crlf=keeps)
 
 
 class Delivery:
@@ -82,9 +80,9 @@ class Delivery:
     After an error, and after `abort()`, nothing of the message is left.
     """
 
-    __slots__ = ("_file", "_held", "_keeps_crlf", "_new", "_tmp")
+    __slots__ = ("_file", "_filter", "_held", "_keeps_crlf", "_new", "_tmp")
 
-    def __init__(self, path: Path, name: str, *, keeps_crlf: bool) -> None:
+    def __init__(self, path: Path, name: str, trace: list[str], *, keeps_crlf: bool) -> None:
         self._tmp = path / "tmp" / name
         self._new = path / "new" / name
         self._keeps_crlf = keeps_crlf
@@ -92,6 +90,8 @@ class Delivery:
         self._file: BufferedWriter | None = None
         with _Undone(self):
             self._file = open(self._tmp, "xb", opener=_open_private)  # noqa: SIM115 (closed by commit or abort)
+            self._write("".join(f"{line}\r\n" for line in trace).encode())
+        self._filter = ReturnPathFilter() if trace else None
 
     def write(self, octets: bytes) -> None:
         """Add a piece of the content.
@@ -101,7 +101,7 @@ class Delivery:
             OSError: it cannot be written.
         """
         with _Undone(self):
-            self._write(octets)
+            self._write(octets if self._filter is None else self._filter.feed(octets))
 
     def commit(self) -> None:
         """Have the message on the disk, under its name.
@@ -111,6 +111,8 @@ class Delivery:
             OSError: it cannot be written.
         """
         with _Undone(self):
+            if self._filter is not None:
+                self._write(self._filter.finish())
             file = self._open_file()
             file.write(self._held)
             file.flush()

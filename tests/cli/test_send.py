@@ -224,6 +224,12 @@ def test_nobody_listening(smtpkit):
     assert re.fullmatch(r"smtpkit: no connection to smtp://127.0.0.1:\d+: Connection refused.*\n", finished.stderr)
 
 
+def test_standard_input_may_be_closed(tmp_path):
+    arguments = [sys.executable, "-m", "smtpkit", "send", "smtp://127.0.0.1:1", *ENVELOPE]
+    finished = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *arguments], capture_output=True, timeout=20, check=False)
+    assert (finished.returncode, finished.stderr) == (1, b"smtpkit: standard input: closed\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -245,10 +251,9 @@ def test_interrupted_is_status_130():
             [sys.executable, "-m", "smtpkit", "send", url, *ENVELOPE, "--body", "x", "--subject", "x"],
             stderr=subprocess.PIPE,
         )
-        with sending:
-            with silent.accept()[0]:  # it has connected, and waits for the greeting
-                sending.send_signal(signal.SIGINT)
-                assert sending.communicate(timeout=20)[1] == b"smtpkit: interrupted\n"
+        with sending, silent.accept()[0]:  # it has connected, and waits for the greeting
+            sending.send_signal(signal.SIGINT)
+            assert sending.communicate(timeout=20)[1] == b"smtpkit: interrupted\n"
     assert sending.returncode == 130
 
 

@@ -1,4 +1,4 @@
-"""`smtpkit serve` as a mail program meets it: what it takes, what it stores or shows, and how it says that it cannot."""
+"""`smtpkit serve` as mail programs meet it: what it takes, what it stores or shows, and what it says if it cannot."""
 
 import re
 import signal
@@ -33,8 +33,7 @@ def send(server, *, recipients=("c@d.example",), message=MESSAGE, login=None, tl
 
 
 def trusting():
-    context = ssl.create_default_context(cafile=str(CERTIFICATES / "ca.pem"))
-    return context
+    return ssl.create_default_context(cafile=str(CERTIFICATES / "ca.pem"))
 
 
 def test_one_line_says_where_it_listens(serving):
@@ -207,6 +206,20 @@ def test_all_addresses_of_a_host(serving):
         assert smtp.noop()[0] == 250
 
 
+def test_a_message_that_cannot_be_stored_is_a_451_and_one_line(serving, tmp_path, messages):
+    server = serving("--maildir", tmp_path / "mail")
+    (tmp_path / "mail" / "tmp").rename(tmp_path / "gone")
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        send(server)
+    assert refused.value.smtp_code == 451
+    (tmp_path / "gone").rename(tmp_path / "mail" / "tmp")
+    send(server)
+    assert len(messages(tmp_path / "mail")) == 1
+    status, _, said = server.end(signal.SIGTERM)
+    assert status == 0
+    assert re.fullmatch(r"smtpkit: [0-9a-f]+ on_body failed: \S+/mail/tmp/\S+: No such file or directory\n", said)
+
+
 # What it cannot do
 
 
@@ -252,6 +265,7 @@ def test_nobody_reading_what_it_prints_is_a_451_to_the_client(serving):
         send(server)
     assert refused.value.smtp_code == 451
     server.process.send_signal(signal.SIGTERM)
+    assert re.fullmatch(rb"smtpkit: [0-9a-f]+ on_body failed: Broken pipe\n", server.process.stderr.read())
     assert server.process.wait(20) == 0
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-
 SERVER = Path(__file__).parents[1] / "certificates" / "server.pem"
 
 

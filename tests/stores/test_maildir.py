@@ -37,7 +37,7 @@ def test_trace_fields_are_on_top_with_the_line_ends_of_the_rest(tmp_path, envelo
         deliver(Maildir(tmp_path, crlf=crlf), envelope(), session(), b"Subject: x\r\n\r\nhi\r\n")
     lf, crlf = (path.read_bytes() for path in files(tmp_path))
     assert lf.startswith(b"Return-Path: <a@b.example>\nDelivered-To: c@d.example\nReceived: from client.example")
-    assert lf.endswith(b"000\nSubject: x\n\nhi\n") or lf.endswith(b"\nSubject: x\n\nhi\n")
+    assert lf.endswith(b"\nSubject: x\n\nhi\n")
     assert b"\r" not in lf
     assert crlf.count(b"\r\n") == crlf.count(b"\n") == lf.count(b"\n")
 
@@ -89,6 +89,28 @@ def test_pieces_do_not_matter(tmp_path_factory, pieces):
     octets = [piece.encode() for piece in pieces]
     deliver(Maildir(path, trace=False), Envelope(None, ["c@d.example"]), SimpleNamespace(), *octets)
     assert files(path)[0].read_bytes() == b"".join(octets).replace(b"\r\n", b"\n")
+
+
+def test_there_is_one_return_path_and_it_is_ours(tmp_path, envelope, session):
+    sent = b"Return-Path: <evil@d.example>\r\n folded\r\nreturn-path : <>\r\nSubject: x\r\n\r\nReturn-Path: <stays>\r\n"
+    store = Maildir(tmp_path)
+    for cut in range(len(sent)):
+        deliver(store, envelope(), session(), sent[:cut], sent[cut:])
+    for path in files(tmp_path):
+        head, _, body = path.read_bytes().partition(b"\n\n")
+        assert head.lower().count(b"return-path") == 1
+        assert head.endswith(b"\nSubject: x")
+        assert body == b"Return-Path: <stays>\n"
+    deliver(Maildir(tmp_path / "untouched", trace=False), envelope(), session(), sent)
+    assert files(tmp_path / "untouched")[0].read_bytes() == sent.replace(b"\r\n", b"\n")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"no header at all", b"x" * 10_000 + b"\r\nReturn-Path: <kept>\r\n\r\n", b"\r\n\r\n", b""]
+)
+def test_what_is_no_header_is_kept(tmp_path, envelope, session, sent):
+    deliver(Maildir(tmp_path, crlf=True), envelope(), session(), *(bytes([octet]) for octet in sent))
+    assert files(tmp_path)[0].read_bytes().endswith(b"\r\n" + sent)
 
 
 def test_binary_content_is_kept_as_it_came(tmp_path, envelope, session):
