@@ -1,0 +1,113 @@
+"""The clients of smtpkit, each made to send one message and to tell what became of each recipient."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clients import Way
+from processes import PATIENCE, Failed, run_python
+from sample import SENDER
+from servers import CA, PASSWORD, USER
+
+from smtpkit import Transcript
+
+__all__ = ["SENDERS", "Report", "url"]
+
+_BLOCK = 64 * 1024
+
+
+class Report(NamedTuple):
+    """What a client said of a send.
+
+    Attributes:
+        verdicts: recipient to "accepted", "refused", "deferred" or "unknown"; those that were not tried are left out.
+        error: the name of the error's class, or "" if there was none; the command says its exit status instead.
+        text: what the error said.
+        transcript: of the session.
+        memory: KiB that the command had at most; 0 for the libraries.
+    """
+
+    verdicts: dict[str, str]
+    error: str
+    text: str
+    transcript: str
+    memory: int = 0
+
+
+def url(way: Way) -> str:
+    """The address of a server, with a user where one logs in; the password is told otherwise."""
+    scheme = "lmtp" if way.lmtp else "smtps" if way.tls == "implicit" else "smtp"
+    return f"{scheme}://{f'{USER}@' if way.mechanism else ''}{way.host}:{way.port}"
+
+
+def by_command(way: Way, path: Path, **options: Any) -> Report:
+    """`python -m smtpkit send`; it has no options for what the libraries alone can do."""
+    assert not options, options
+    words = ["--from", SENDER, "--cafile", CA, "--timeout", PATIENCE, "--transcript", path]
+    for recipient in way.recipients:
+        words += ["--to", recipient]
+    # The same as `-m smtpkit`, and the most memory that the process had.
+    program = "import sys, smtpkit.cli as c; s = c.main(); print(open('/proc/self/status').read()); sys.exit(s)"
+    done = run_python("-c", program, "send", url(way), *words, patience=30, SMTPKIT_PASSWORD=PASSWORD)
+    if "Traceback" in done.stderr:
+        raise Failed(done.stderr)
+    verdicts = {}
+    for line in done.stdout.splitlines():
+        address, _, rest = line.partition(" ")
+        if address in way.recipients and rest != "not sent":
+            verdicts[address] = rest.partition(":")[0]
+    memory = int(done.stdout.partition("VmHWM:")[2].split()[0])
+    return Report(verdicts, f"status {done.returncode}" if done.returncode else "", done.stderr, done.stderr, memory)
+
+
+def by_sync(way: Way, path: Path, **options: Any) -> Report:
+    """`smtpkit.sync`, from a file."""
+    import smtpkit.sync
+
+    def send(transcript: Transcript) -> Any:
+        with smtpkit.sync.connect(url(way), **_settings(way, transcript)) as client, path.open("rb") as file:
+            return client.send(SENDER, way.recipients, file, **options)
+
+    return _reported(send)
+
+
+def by_asyncio(way: Way, path: Path, **options: Any) -> Report:
+    """`smtpkit.asyncio`, from an async iterator, which cannot be read twice."""
+    import smtpkit.asyncio
+
+    async def send(transcript: Transcript) -> Any:
+        async with smtpkit.asyncio.connect(url(way), **_settings(way, transcript)) as client:
+            return await client.send(SENDER, way.recipients, _pieces(path), **options)
+
+    return _reported(lambda transcript: asyncio.run(asyncio.wait_for(send(transcript), 30)))
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_BLOCK):
+            yield piece
+
+
+def _settings(way: Way, transcript: Transcript) -> dict[str, Any]:
+    auth = (USER, PASSWORD) if way.mechanism else None
+    return {"cafile": str(CA), "auth": auth, "timeouts": PATIENCE, "transcript": transcript}
+
+
+def _reported(send: Callable[[Transcript], Any]) -> Report:
+    from smtpkit import SMTPError
+
+    transcript = Transcript()
+    try:
+        outcomes, error, text = send(transcript).recipients, "", ""
+    except SMTPError as failure:
+        outcomes, error, text = failure.recipients, type(failure).__name__, str(failure)
+    verdicts = {address: outcome.verdict.value for address, outcome in outcomes.items()}
+    return Report(verdicts, error, text, str(transcript))
+
+
+SENDERS: dict[str, Callable[..., Report]] = {
+    "smtpkit send": by_command,
+    "smtpkit.sync": by_sync,
+    "smtpkit.asyncio": by_asyncio,
+}
