@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smtpkit.wire.replies import Reply
 
     Exchange = Generator[Any, Any, Any]
+    Loss = tuple[type[ConnectionLost | Timeout], str, OSError | None, bool]
     Steps = Generator[Need | Call, Any, Any]
 
 _PIECE = 64 * 1024  # octets of a body in memory that leave at a time
@@ -54,7 +55,7 @@ class ClientDriver(Driver):
         self.result: Any = None
         self._timeouts = timeouts or Timeouts()
         self._implicit = implicit_tls
-        self._loss: ConnectionLost | Timeout | None = None
+        self._loss: Loss | None = None
         self._replies: list[Reply] = []  # to the group under way
         self._taken = True  # whether all that was to be sent has been handed out
         self._needs: Needs | None = None
@@ -107,9 +108,7 @@ class ClientDriver(Driver):
 
     def timed_out(self, *, flushed: bool = True) -> None:
         """The wait has lasted too long; `flushed` as for `lost()`."""
-        if self._loss is None:
-            self._loss = Timeout("the server did not answer in time", stage=self._stage)
-            self._loss.flushed = flushed
+        self._loss = self._loss or (Timeout, "the server did not answer in time", None, flushed)
 
     def lost(self, error: "OSError | None", *, flushed: bool = True) -> None:
         """The transport is gone.
@@ -118,15 +117,8 @@ class ClientDriver(Driver):
             error: why, or None at a plain end of the stream.
             flushed: False if not all that `take()` gave had been handed to the transport.
         """
-        if self._loss is None:
-            reason = (
-                f"the connection was lost: {error.strerror or error}" if error else "the server closed the connection"
-            )
-            if self.core.closing is not None:
-                reason += f", after it said {self.core.closing}"
-            self._loss = ConnectionLost(reason, stage=self._stage)
-            self._loss.__cause__ = error
-            self._loss.flushed = flushed
+        reason = f"the connection was lost: {error.strerror or error}" if error else "the server closed the connection"
+        self._loss = self._loss or (ConnectionLost, reason, error, flushed)
 
     # Inside
 
@@ -225,21 +217,29 @@ class ClientDriver(Driver):
 
     def _said(self) -> "list[Reply]":
         self._replies = []
+        stage = self._stage
         event = self.core.next_event()
         if event is NEED_DATA:
             if self._loss is not None:
                 raise self._fallen()
             return []
         if isinstance(event, ConnectionClosed):
-            raise self._fallen()
+            raise self._fallen(stage)
         return [event]
 
-    def _fallen(self) -> "ConnectionLost | Timeout | TLSError":
+    def _fallen(self, stage: str = "") -> "ConnectionLost | Timeout | TLSError":
+        # Made when what had come is used up: only then is it known which reply is missing.
         if self.failure is not None:
             return self.failure
         self.lost(None)
         assert self._loss is not None
-        return self._loss
+        kind, reason, cause, flushed = self._loss
+        if self.core.closing is not None:
+            reason += f", after it said {self.core.closing}"
+        error = kind(reason, stage=stage or self._stage)
+        error.__cause__ = cause
+        error.flushed = flushed
+        return error
 
     def _noted(self, error: SMTPError) -> SMTPError:
         # What the exchange must know for its verdict: which replies had come, and whether all had left.
