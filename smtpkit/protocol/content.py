@@ -1,6 +1,6 @@
 """The content of one message as a server receives it: framing by DATA or by BDAT, its size, its newlines."""
 
-from smtpkit.protocol.standard_replies import BARE_NEWLINE, CONTAINS_NUL, TOO_LARGE
+from smtpkit.protocol.standard_replies import BARE_NEWLINE, TOO_LARGE
 from smtpkit.wire.dots import DotUnstuffer
 from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
 
@@ -47,8 +47,8 @@ class DataContent:
         self.size += len(data)
         if self.size > self._limit and self.refusal is None:
             self.refusal = TOO_LARGE
-        if dots.violation is not None and self.refusal is None:
-            self.refusal = CONTAINS_NUL if dots.violation == "NUL" else BARE_NEWLINE
+        if dots.violation is not None and (self.refusal is None or self.refusal is TOO_LARGE):
+            self.refusal = BARE_NEWLINE  # also behind the size, so that the reply does not depend on the pieces
         if dots.eof:
             self.complete = True
             if dots.unused_data:
@@ -111,7 +111,5 @@ class ChunkedContent:
         scan.feed(data)
         if self.complete and self.last:
             scan.finish()
-        if scan.nul:
-            self.refusal = CONTAINS_NUL
-        elif scan.bare_newline:
+        if scan.nul or scan.bare_newline:
             self.refusal = BARE_NEWLINE

@@ -29,8 +29,7 @@ NOT_MAIL = Reply(421, "This is a mail server", "4.7.0")
 
 # Content
 TOO_LARGE = Reply(552, "Message exceeds the maximum size", "5.3.4")  # RFC 1870 section 6.1
-BARE_NEWLINE = Reply(550, "Message contains a bare CR or LF", "5.6.0")  # RFC 5321 section 2.3.8
-CONTAINS_NUL = Reply(550, "Message contains NUL", "5.6.0")
+BARE_NEWLINE = Reply(550, "Message contains a bare CR, a bare LF or NUL", "5.6.0")  # RFC 5321 section 2.3.8
 BINARY_NEEDS_BDAT = Reply(503, "BODY=BINARYMIME needs BDAT", "5.5.1")  # RFC 3030 section 3
 
 # Limits
