@@ -149,13 +149,11 @@ def lmtp(server):
 
 async def test_lmtp_has_a_reply_for_each_recipient(mixed, inbox):
     replies = [Reply(250, "Ok", "2.0.0"), Reply(552, "Full", "5.2.2"), Reply(451, "Later", "4.3.0")]
-    async with mixed.serve(storing(inbox, replies), lmtp=True) as server:
-        async with mixed.connect("lmtp://{}:{}".format(*server.address)) as client:
-            recipients = ["b@b.example", "c@c.example", "d@d.example"]
-            result = await client.send("a@a.example", recipients, BODY)
-    assert [list(each) for each in (result.accepted, result.refused, result.deferred)] == [
-        [each] for each in recipients
-    ]
+    recipients = ["b@b.example", "c@c.example", "d@d.example"]
+    async with mixed.serve(storing(inbox, replies), lmtp=True) as server, mixed.connect(lmtp(server)) as client:
+        result = await client.send("a@a.example", recipients, BODY)
+    verdicts = [list(each) for each in (result.accepted, result.refused, result.deferred)]
+    assert verdicts == [[each] for each in recipients]
     assert inbox[0].session.protocol == "LMTP"
 
 
