@@ -63,7 +63,10 @@ class AuthPolicy(Value):
 
     def offered(self, *, tls: bool) -> tuple[str, ...]:
         """The mechanisms that may be used with or without TLS."""
-        return self.mechanisms if tls or self.allow_in_clear else ()
+        if tls:
+            return self.mechanisms
+        # There is nothing to bind to in clear (RFC 5802 section 6).
+        return tuple(name for name in self.mechanisms if not name.endswith("-PLUS")) if self.allow_in_clear else ()
 
     def answer(self, question: "Any") -> "Any":
         """The answer to a question of SASL: True, a secret, or a refusal; an awaitable if `verify` gives one.

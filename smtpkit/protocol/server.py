@@ -164,6 +164,8 @@ class ServerConnection(ServerSteps):
         if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
             raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
         self.tls = facts
+        if self.transcript is not None:
+            self.transcript.tls(facts.version)
         if self.transport is Transport.START_TLS:
             self.transport = Transport.READ
             self._reading = Reading.COMMAND

@@ -86,6 +86,8 @@ def _dialogue(client: Client, way: Way) -> Iterator[str]:
     hello = rf"^C: {'LHLO' if way.lmtp else '(EHLO|HELO)'} {re.escape(CLIENT_NAME)}$"
     if way.tls == "starttls":
         yield "^C: STARTTLS$"
+    if way.tls != "clear":
+        yield r"^-- TLSv1\.[23]"
     yield hello
     if way.mechanism is not None:
         yield f"^C: AUTH {way.mechanism}"
