@@ -37,11 +37,13 @@ class Driver:
 
     Attributes:
         waits: a number that changes whenever a wait begins.
+        timeout: seconds that the present wait may last.
         failure: the TLSError that ended the connection, or None.
     """
 
     def __init__(self, core: "ClientConnection | ServerConnection", make_tls: "MakeTLS | None") -> None:
         self.waits = 0
+        self.octets = 0  # received
         self.failure: TLSError | None = None
         self._core = core
         self._make_tls = make_tls
@@ -50,6 +52,7 @@ class Driver:
 
     def receive(self, octets: bytes) -> None:
         """Take what was read; b"" says that the stream has ended."""
+        self.octets += len(octets)
         tls = self._tls
         if tls is None:
             self._core.receive_data(octets)
@@ -77,6 +80,8 @@ class Driver:
             octets = tls.data_to_send()
         if self._clear:
             octets, self._clear = self._clear + octets, b""
+        if octets:
+            self.waits += 1
         return octets
 
     @property

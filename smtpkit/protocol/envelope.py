@@ -40,12 +40,28 @@ class Envelope(Value):
     ) -> None:
         self.sender = reverse_path(sender)
         self.recipients = tuple(forward_path(recipient) for recipient in recipients)
-        self.mail_parameters = dict(mail_parameters or {})
+        self.mail_parameters: Parameters = dict(mail_parameters or {})
         if rcpt_parameters is None or isinstance(rcpt_parameters, Mapping):
             rcpt_parameters = (rcpt_parameters or {},) * len(self.recipients)
-        self.rcpt_parameters = tuple(dict(each) for each in rcpt_parameters)
+        self.rcpt_parameters: tuple[Parameters, ...] = tuple(dict(each) for each in rcpt_parameters)
         if len(self.rcpt_parameters) != len(self.recipients):
             raise ParseError("not as many rcpt_parameters as recipients", expected="one mapping, or one for each")
+
+    @classmethod
+    def trusted(
+        cls,
+        sender: Mailbox | None,
+        recipients: "Iterable[Mailbox]",
+        mail_parameters: "Parameters",
+        rcpt_parameters: "Iterable[Parameters]",
+    ) -> "Envelope":
+        """One of values that were checked before, as a server's connection has them."""
+        envelope = object.__new__(cls)
+        envelope.sender = sender
+        envelope.recipients = tuple(recipients)
+        envelope.mail_parameters = mail_parameters
+        envelope.rcpt_parameters = tuple(rcpt_parameters)
+        return envelope
 
 
 def reverse_path(sender: Mailbox | str | None) -> Mailbox | None:

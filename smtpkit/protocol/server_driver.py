@@ -40,6 +40,7 @@ _HOOKS: "dict[type, str]" = {
     **dict.fromkeys(_QUESTIONS, "on_login"),
     **dict.fromkeys(_COMMANDS, "on_command"),
 }
+_PLAIN = frozenset({c.Mail, c.Rcpt, c.Data})  # accepted at once where the session has no hook for them
 
 
 class ServerDriver(Driver):
@@ -76,28 +77,11 @@ class ServerDriver(Driver):
         self._held: Next | None = None  # an event that was read and not yet handled
         self._stream_error: ConnectionLost | MessageRefused | None = None
         self._turn = 0  # events since answers were written
-        self._octets = 0  # received since the rate was last looked at
-        self._waited = 0.0  # seconds, in the same time
+        self._measured = 0  # octets that had come when the rate was last looked at
+        self._waited = 0.0  # seconds since then
+        self.timeout: float = core.config.limits.idle
+        self._plain = _PLAIN - {kind for kind in _PLAIN if _HOOKS.get(kind) in hooks}
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
-
-    def receive(self, octets: bytes) -> None:
-        """Take what was read; b"" says that the stream has ended."""
-        self._octets += len(octets)
-        super().receive(octets)
-
-    def take(self) -> bytes:
-        """All octets that are to be written now; they are given once."""
-        octets = super().take()
-        if octets:
-            self.waits += 1
-        return octets
-
-    @property
-    def timeout(self) -> float:
-        """Seconds that the present wait may last."""
-        if self.core.closed:
-            return _GOODBYE
-        return _HANDSHAKE if self._handshaking else self.core.config.limits.idle
 
     def timed_out(self) -> None:
         """The wait has lasted too long: end, and say so (421 4.4.2)."""
@@ -112,13 +96,13 @@ class ServerDriver(Driver):
         """
         rate = self.core.config.limits.minimum_rate
         if rate is None or self.core.state not in _CONTENT:
-            self._octets, self._waited = 0, 0.0
+            self._measured, self._waited = self.octets, 0.0
             return False
         self._waited += waited
         if self._waited < _MINUTE:
             return False
-        slow = self._octets < rate * self._waited
-        self._octets, self._waited = 0, 0.0
+        slow = self.octets - self._measured < rate * self._waited
+        self._measured, self._waited = self.octets, 0.0
         return slow
 
     def turn_away(self, reply: Reply) -> None:
@@ -165,32 +149,36 @@ class ServerDriver(Driver):
         return self._tls is not None and self._tls.facts is None
 
     def _dialogue(self) -> "Needs":
-        core, hooks = self.core, self._hooks
+        core, hooks, plain = self.core, self._hooks, self._plain
         if self._implicit:
-            yield from self._handshake()
-            if core.tls is None:
-                core.close()
+            yield from self._secured()
         while True:
             event = self._held or core.next_event()
             self._held = None
             kind = type(event)
-            hook = _HOOKS.get(kind)
-            if event is NEED_DATA:
+            if kind in plain:
+                # Most of what comes: no hook is to be called, and the transaction stays open.
+                core.accept()
+                if kind is c.Mail:
+                    self._open, self._stream_error = True, None
+                self._turn += 1
+                if self._turn < _TURN:
+                    continue
+            elif event is NEED_DATA:
                 self._turn = 0
-                if core.waiting_for == "body":
+                if self._open and core.waiting_for == "body":
                     self.waits += 1
                 yield READ
+                continue
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
-            elif hook is not None:
+            elif (hook := _HOOKS.get(kind)) is not None:
                 # What a hook returned may be a secret: no variable keeps it.
                 self._decide(
                     event, (yield Call(hook, None if kind is Connect else event)) if hook in hooks else _default(event)
                 )
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
-            elif kind is c.Data:
-                core.accept()
             elif kind is c.StartTLS:
                 yield from self._start_tls()
             elif kind is ConnectionClosed:
@@ -326,12 +314,18 @@ class ServerDriver(Driver):
         core.accept()
         if core.transport is Transport.START_TLS:
             # From here on what comes is TLS; the 220 still leaves in clear.
-            yield from self._handshake(clear=core.data_to_send())
-            if core.tls is None:
-                core.close()
+            yield from self._secured(clear=core.data_to_send())
+
+    def _secured(self, clear: bytes = b"") -> "Needs":
+        self.timeout = _HANDSHAKE
+        yield from self._handshake(clear)
+        self.timeout = self.core.config.limits.idle
+        if self.core.tls is None:
+            self.core.close()
 
     def _farewell(self) -> "Needs":
         yield from self._transaction_dropped()
+        self.timeout = _GOODBYE
         if "on_close" in self._hooks:
             yield WRITE
             yield Call("on_close")

@@ -138,7 +138,8 @@ class ServerState:
         """The open mail transaction as far as it was accepted, or None."""
         if self._mail is None:
             return None
-        return Envelope(self._mail.reverse_path, self.recipients, self._mail.parameters, self._rcpt_parameters)
+        mail = self._mail
+        return Envelope.trusted(mail.reverse_path, self.recipients, mail.parameters, self._rcpt_parameters)
 
     @property
     def in_transaction(self) -> bool:
