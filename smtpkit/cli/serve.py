@@ -50,6 +50,12 @@ def configure(parser: "ArgumentParser") -> None:
     content.add_argument("--crlf", action="store_true", help="store line ends as they came, not as LF")
     content.add_argument("--no-trace", action="store_true", help="store without Return-Path, Delivered-To and Received")
     content.add_argument("--max-message-size", type=positive, metavar="N", help="octets (default: 33554432)")
+    content.add_argument(
+        "--bare-newlines",
+        choices=("reject", "normalize", "keep"),
+        default="reject",
+        help="what to do with content that has a lone CR or LF, as `curl -T` sends a file with LF",
+    )
     tls = parser.add_argument_group("TLS and login")
     tls.add_argument("--tls-cert", metavar="F", help="certificate in PEM, with what leads to its authority")
     tls.add_argument("--tls-key", metavar="F", help="its key, if it is in a file of its own")
@@ -62,7 +68,7 @@ def configure(parser: "ArgumentParser") -> None:
 def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
     """Serve until a signal comes."""
     _check(parser, arguments)
-    settings: dict[str, Any] = {"lmtp": arguments.lmtp}
+    settings: dict[str, Any] = {"lmtp": arguments.lmtp, "bare_newlines": arguments.bare_newlines}
     if arguments.max_message_size is not None:
         settings["max_message_size"] = arguments.max_message_size
     if arguments.tls_cert is not None:
