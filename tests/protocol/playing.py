@@ -12,6 +12,7 @@ from smtpkit.wire.replies import Reply
 
 FACTS = TLSFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 GREETING = b"220 mx.example ESMTP\r\n"
+LOGIN = b"AUTH PLAIN AHVzZXIAcGFzcw==\r\n"
 COMMANDS = (c.Ehlo, c.Helo, c.Lhlo, c.Mail, c.Rcpt, c.Data, c.Vrfy, c.Expn, c.StartTLS, c.Etrn, c.XClient, c.XForward)
 TRANSACTION = b"MAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\n"
 
@@ -54,8 +55,9 @@ class Play:
         self.greeting = self.say(say) if say else self.run()
 
     def say(self, octets):
-        """The client says this; what the server answers."""
-        self.core.receive_data(octets)
+        """The client says this, if anything; what the server answers."""
+        if octets:
+            self.core.receive_data(octets)
         return self.run()
 
     def end(self):
