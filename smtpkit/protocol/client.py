@@ -261,9 +261,10 @@ class ClientConnection:
             self.state = State.AUTH if reply.is_intermediate else State.READY
         elif reply.code < 400:
             self._succeeded(owed, verb, reply)
-        elif _ends_message(owed):
+        elif owed == END_OF_DATA or (self.lmtp and _ends_message(owed)):
             self.state = self._ended()
-        elif verb == "BDAT" and self.state in (State.RCPT, State.BDAT):
+        elif verb == "BDAT" and self.state in (State.MAIL, State.RCPT, State.BDAT):
+            # What is left of the transaction is not known, LAST or not: only RSET can follow (RFC 3030 section 2).
             self.state = State.BDAT_FAILED
         if verb == "BDAT" and reply.code in _UNKNOWN_COMMAND:
             self.closing = reply  # it has taken the chunk for commands, or will

@@ -231,7 +231,7 @@ class _Attempt:
 
     def check_start(self, partial: bool) -> None:
         """Raise if the content must not, or need not, follow."""
-        if self._mail_refused:
+        if self._mail_refused and not self._anybody_accepted:
             assert self._mail_reply is not None
             self.outcomes.clear()  # the 503s behind it say nothing about the recipients
             raise SenderRefused(self._mail_reply, self.mail)
@@ -243,6 +243,11 @@ class _Attempt:
             for address in self.pending:
                 self.outcomes[address] = Outcome.of(self._start_reply)
             raise MessageRefused(self._start_reply, Data())
+
+    @property
+    def _anybody_accepted(self) -> bool:
+        # A server that refused MAIL and took the message all the same is to be believed about the message.
+        return any(outcome.verdict is Verdict.ACCEPTED for outcome in self.outcomes.values())
 
     @property
     def _mail_refused(self) -> bool:

@@ -224,14 +224,29 @@ def test_message_refused(fails, ready, line, verdict, keywords):
     core = ready(*keywords)
     replies = ["S: 250 a", "S: 550 who", "S: 250 c"]
     if keywords == PIPED:
-        script = [*TO_TWO, "C: DATA", *replies, "S: 354 go", *DATA_LINES]
+        script = [*TO_TWO, "C: DATA", *replies, "S: 354 go", *DATA_LINES, f"S: {line}"]
     else:
-        script = [*TO_TWO, *BDAT_LINES, *replies]
-    error = fails(MessageRefused, core, sends(core), [*script, f"S: {line}"])
+        # What a refused chunk leaves of the transaction is not known (RFC 3030 section 2).
+        script = [*TO_TWO, *BDAT_LINES, *replies, f"S: {line}", "C: RSET", "S: 250 ok"]
+    error = fails(MessageRefused, core, sends(core), script)
     assert verdicts(error) == {"r1": REFUSED, "r2": verdict}
     assert error.reply.code == int(line[:3])
     assert error.may_retry == (verdict is DEFERRED)
     assert core.idle
+
+
+def test_no_recipient_for_bdat_last_leaves_a_connection_to_be_used_again(fails, ready):
+    core = ready(*CHUNKED)
+    script = [*TO_TWO, *BDAT_LINES, "S: 250 a", "S: 550 b", "S: 550 c", "S: 554 nobody", "C: RSET", "S: 250 ok"]
+    fails(RecipientsRefused, core, sends(core), script)
+    assert core.idle
+
+
+def test_a_server_that_refuses_mail_and_takes_the_message_has_taken_it(play, ready):
+    core = ready(*CHUNKED)
+    script = [*TO_TWO, *BDAT_LINES, "S: 503 open already", "S: 250 b", "S: 550 c", "S: 250 taken"]
+    result = play(core, sends(core), script).result
+    assert verdicts(result) == {"r1": ACCEPTED, "r2": REFUSED}
 
 
 def test_lmtp_mixed(play, ready):
