@@ -58,6 +58,7 @@ class Transport(asyncio.BufferedProtocol):
         "_step",
         "_task",
         "_timer",
+        "_timer_due",
         "_transport",
         "_unread",
         "_waiter",
@@ -86,7 +87,8 @@ class Transport(asyncio.BufferedProtocol):
         self._waiter: asyncio.Future[Any] | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline: float | None = None  # of the loop's clock
+        self._deadline: float | None = None
+        self._timer_due = 0.0  # of the loop's clock, as the next two
         self._since = 0.0
         self._seen = -1
         self._reading = True
@@ -132,7 +134,9 @@ class Transport(asyncio.BufferedProtocol):
         self._step = None
         self._cancel_timer()
         if not self._transport.is_closing():
-            self._write()
+            octets = self.driver.take()
+            if octets:
+                self._transport.write(octets)
             self._transport.close()
             if self._transport.get_write_buffer_size():
                 self._timer = self._loop.call_later(_LINGER, self._transport.abort)
@@ -166,19 +170,28 @@ class Transport(asyncio.BufferedProtocol):
 
     def _advance(self, step: "Callable[[Any], Any]", answer: "Any" = None) -> "Any":
         # None: octets are awaited, or a flush.
-        need = step(answer)
-        if need is READ or need is WRITE:
-            self._write()
+        driver = self.driver
+        while True:
+            need = step(answer)
+            if need is not READ and need is not WRITE:
+                return need
+            octets = driver.take()
+            if octets and not self._closed:
+                self._transport.write(octets)  # type: ignore[union-attr]
+            elif need is WRITE and self._writable:
+                answer = None  # nothing is to leave, and what has come was taken in
+                continue
             self._step = step
-            self._arm()
+            if driver.waits != self._seen or self._timer is None:
+                self._arm()
             if need is WRITE:
                 self._flushing = True
                 if self._writable:
                     # By way of the loop, so that what came meanwhile is taken in and others have their turn.
                     self._loop.call_soon(self._flushed)
-            self._regulate()
+            if not (self._reading and self._writable):
+                self._regulate()
             return None
-        return need
 
     def _go_on(self) -> None:
         step, self._step = self._step, None
@@ -221,12 +234,6 @@ class Transport(asyncio.BufferedProtocol):
             self._flushing = False
             self._go_on()
 
-    def _write(self) -> None:
-        octets = self.driver.take()
-        if octets and self._transport is not None and not self._transport.is_closing():
-            self._since = self._loop.time()
-            self._transport.write(octets)
-
     def _regulate(self) -> None:
         # Read while octets are wanted and there is room.  A server waits for its peer to read, too; a client
         # goes on, or it would miss the reply that explains why the peer does not.
@@ -242,15 +249,17 @@ class Transport(asyncio.BufferedProtocol):
     # written, or a piece of a body came; not at each read, or one octet now and then would keep a connection.
 
     def _arm(self) -> None:
-        waits = self.driver.waits
-        if waits != self._seen:
-            self._seen = waits
-            self._since = self._loop.time()
+        self._seen = self.driver.waits
+        self._since = self._loop.time()
         due = self._due()
-        if self._timer is not None:
-            if self._timer.when() <= due:
-                return
+        if self._timer is None:
+            self._set_timer(due)
+        elif due < self._timer_due:
             self._timer.cancel()
+            self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        self._timer_due = due
         self._timer = self._loop.call_at(due, self._tick)
 
     def _due(self) -> float:
@@ -263,7 +272,7 @@ class Transport(asyncio.BufferedProtocol):
             return  # user code runs; the next wait sets a timer
         due = self._due()
         if due > self._loop.time():
-            self._timer = self._loop.call_at(due, self._tick)
+            self._set_timer(due)
             return
         self.driver.timed_out()
         self._flushing = False
