@@ -137,6 +137,8 @@ class Server:
     def _new_session(self) -> Session:
         try:
             session = self._make_session()
+            if not isinstance(session, Session):
+                raise TypeError(f"the session factory made {session!r}, which is no Session of this adapter")
             session.id = session_id()
         except Exception:  # noqa: BLE001 (the user's code)
             session = _NoSession()

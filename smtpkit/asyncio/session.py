@@ -71,7 +71,9 @@ def session_factory(handler: "Any", *, in_thread: bool = False) -> "Callable[[],
     """
     from inspect import iscoroutinefunction
 
-    if isinstance(handler, type) and issubclass(handler, Session):
+    if isinstance(handler, type) and issubclass(handler, SessionFacts):
+        if not issubclass(handler, Session):
+            raise TypeError("the class is derived from the Session of smtpkit.sync")
         return handler
     if hasattr(handler, "begin"):
         return lambda: _StoreSession(handler)

@@ -67,13 +67,15 @@ def session_factory(handler: "Any") -> "Callable[[], Session]":
     """
     from inspect import iscoroutinefunction
 
-    if isinstance(handler, type) and issubclass(handler, Session):
+    if isinstance(handler, type) and issubclass(handler, SessionFacts):
+        if not issubclass(handler, Session):
+            raise TypeError("the class is derived from the Session of smtpkit.asyncio")
         return handler
     if hasattr(handler, "begin"):
         return lambda: _StoreSession(handler)
     if not callable(handler):
         raise TypeError(f"a handler is a function, a store or a Session class, not {handler!r}")
-    if iscoroutinefunction(handler):
+    if iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__):
         raise TypeError("a coroutine function is a handler of smtpkit.asyncio")
     if makes_sessions(handler):
         return handler  # type: ignore[no-any-return]

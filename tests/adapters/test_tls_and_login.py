@@ -64,9 +64,11 @@ async def test_a_body_of_8_mib_through_tls(mixed):
         async def on_body(self, stream):
             sizes.append(sum([len(piece) async for piece in stream]))
 
-    async with mixed.serve(Counting, tls=mixed.tls("server")) as server:
-        async with mixed.connect(server, cafile=mixed.cafile, tls="required") as client:
-            await client.send("a@a.example", "b@b.example", (BODY * 1000 for _ in range(350)))
+    async with (
+        mixed.serve(Counting, tls=mixed.tls("server")) as server,
+        mixed.connect(server, cafile=mixed.cafile, tls="required") as client,
+    ):
+        await client.send("a@a.example", "b@b.example", (BODY * 1000 for _ in range(350)))
     assert sizes == [len(BODY) * 350_000]
 
 
@@ -95,9 +97,11 @@ async def test_a_certificate_that_does_not_verify_is_refused(kit, name, implicit
 
 
 async def test_the_certificate_may_be_for_another_name(kit):
-    async with kit.serve(tls=kit.tls("wrong-name")) as server:
-        async with kit.connect(server, cafile=kit.cafile, server_hostname="elsewhere.example") as client:
-            assert client.tls.verified
+    async with (
+        kit.serve(tls=kit.tls("wrong-name")) as server,
+        kit.connect(server, cafile=kit.cafile, server_hostname="elsewhere.example") as client,
+    ):
+        assert client.tls.verified
 
 
 async def test_a_client_certificate_is_asked_for(kit):
@@ -197,9 +201,11 @@ async def test_login_with_each_mechanism(mixed, mechanism):
 
 async def test_credentials_in_the_url(kit):
     seen = []
-    async with kit.serve(protocols(seen), auth=AuthPolicy(USERS, allow_in_clear=True)) as server:
-        async with kit.connect(f"smtp://user:{SECRET}@127.0.0.1:{server.address[1]}", tls="off") as client:
-            await client.send("a@a.example", "b@b.example", BODY)
+    async with (
+        kit.serve(protocols(seen), auth=AuthPolicy(USERS, allow_in_clear=True)) as server,
+        kit.connect(f"smtp://user:{SECRET}@127.0.0.1:{server.address[1]}", tls="off") as client,
+    ):
+        await client.send("a@a.example", "b@b.example", BODY)
     assert seen == [("ESMTPA", "user")]
 
 
@@ -235,7 +241,7 @@ async def test_a_password_is_not_sent_in_clear_to_another_host(kit):
             allow_auth_in_clear=True,
         ) as client:
             assert client.capabilities.auth
-    assert "AUTH PLAIN" not in str(transcript).replace("250-AUTH PLAIN", "")
+    assert not any(line.startswith("C: AUTH") for line in transcript.lines)
 
 
 async def test_verify_may_be_a_function_of_the_servers_colour(kit):
@@ -299,27 +305,33 @@ async def test_guessing_ends_with_421(kit):
 
 
 async def test_a_password_may_come_from_a_callable(kit):
-    async with kit.serve(auth=AuthPolicy(USERS, allow_in_clear=True)) as server:
-        async with kit.connect(server, auth=Credentials(lambda: "user", lambda: SECRET)) as client:
-            await client.send("a@a.example", "b@b.example", BODY)
+    async with (
+        kit.serve(auth=AuthPolicy(USERS, allow_in_clear=True)) as server,
+        kit.connect(server, auth=Credentials(lambda: "user", lambda: SECRET)) as client,
+    ):
+        await client.send("a@a.example", "b@b.example", BODY)
 
 
 async def test_a_token_may_come_from_a_coroutine_function(asyncio_kit):
     async def password():
         return SECRET
 
-    async with asyncio_kit.serve(auth=AuthPolicy(USERS, allow_in_clear=True)) as server:
-        async with asyncio_kit.connect(server, auth=Credentials("user", password)) as client:
-            assert client.capabilities.auth
+    async with (
+        asyncio_kit.serve(auth=AuthPolicy(USERS, allow_in_clear=True)) as server,
+        asyncio_kit.connect(server, auth=Credentials("user", password)) as client,
+    ):
+        assert client.capabilities.auth
 
 
 async def test_transcripts_of_both_sides_hide_credentials(mixed):
     for mechanism in ("PLAIN", "LOGIN", "SCRAM-SHA-256"):
         ours, theirs = Transcript(), Transcript()
         auth = AuthPolicy(USERS, allow_in_clear=True, mechanisms=[mechanism])
-        async with mixed.serve(auth=auth, transcript=theirs) as server:
-            async with mixed.connect(server, auth=("user", SECRET), transcript=ours) as client:
-                await client.send("a@a.example", "b@b.example", BODY)
+        async with (
+            mixed.serve(auth=auth, transcript=theirs) as server,
+            mixed.connect(server, auth=("user", SECRET), transcript=ours) as client,
+        ):
+            await client.send("a@a.example", "b@b.example", BODY)
         for transcript in (ours, theirs):
             assert any(line.startswith(f"C: AUTH {mechanism}") for line in transcript.lines)
             assert any(line.startswith("S: 235 ") for line in transcript.lines)
