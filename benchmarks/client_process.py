@@ -183,30 +183,36 @@ class Awaiting(Blocking):
 
 
 def _floor() -> Blocking:
-    # Prepared octets, replies only counted; MAIL, RCPT and DATA leave together.
-    from load import Plan, greeted
+    # Prepared octets, replies only counted; MAIL, RCPT and DATA leave together where PIPELINING is offered.
+    from load import Plan, greeted, says_pipelining
 
-    octets: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+    prepared: dict[tuple[int, int], tuple[list[bytes], bytes]] = {}
 
-    def send(sock: "Any", recipients: list[str], body: "Any") -> None:
-        key = (len(recipients), id(body))
-        if key not in octets:
-            octets.clear()
-            octets[key] = Plan.grouped(recipients, body)
-        commands, content = octets[key]
-        sock.sendall(commands)
-        lines = len(recipients) + 2
-        while lines:
-            lines -= sock.recv(65536).count(b"\n")
+    def connect(port: int) -> "tuple[Any, bool]":
+        sock = greeted(port)
+        return sock, says_pipelining(sock)
+
+    def send(connection: "tuple[Any, bool]", recipients: list[str], body: "Any") -> None:
+        sock, pipelining = connection
+        key = (len(recipients), len(body))  # the content does not matter to it
+        if key not in prepared:
+            prepared[key] = Plan.prepared(recipients, body)
+        commands, content = prepared[key]
+        for group in [b"".join(commands)] if pipelining else commands:
+            sock.sendall(group)
+            lines = len(commands) if pipelining else 1
+            while lines:
+                lines -= sock.recv(65536).count(b"\n")
         sock.sendall(content)
         sock.recv(65536)
 
-    def close(sock: "Any") -> None:
+    def close(connection: "tuple[Any, bool]") -> None:
+        sock, _ = connection
         sock.sendall(b"QUIT\r\n")
         sock.recv(65536)
         sock.close()
 
-    return Blocking(greeted, send, close)
+    return Blocking(connect, send, close)
 
 
 def _smtpkit_sync() -> Blocking:

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from messages import RECIPIENT, SENDER
 
-__all__ = ["Load", "Plan", "connect", "greeted", "idle_connections", "send_one"]
+__all__ = ["Load", "Plan", "connect", "greeted", "idle_connections", "says_pipelining", "send_one"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +48,9 @@ class Plan:
         return cls([(_stuffed(body) + commands, 4)], [(commands, 3)])
 
     @staticmethod
-    def grouped(recipients: list[str], body: bytes) -> tuple[bytes, bytes]:
-        """All commands of a message in one piece, and its content as it goes over the wire."""
-        commands = b"".join(f"RCPT TO:<{recipient}>\r\n".encode() for recipient in recipients)
-        return _MAIL + commands + _DATA, _stuffed(body)
+    def prepared(recipients: list[str], body: bytes) -> tuple[list[bytes], bytes]:
+        """The commands of a message, and its content as it goes over the wire."""
+        return [_MAIL, *(f"RCPT TO:<{recipient}>\r\n".encode() for recipient in recipients), _DATA], _stuffed(body)
 
     @classmethod
     def per_connection(cls, body: bytes) -> "Plan":
@@ -154,6 +153,12 @@ def idle_connections(port: int, count: int, *, tls: bool) -> list[socket.socket]
 def greeted(port: int) -> socket.socket:
     """A connection that has said EHLO."""
     return _after_hello(connect(port))
+
+
+def says_pipelining(sock: socket.socket) -> bool:
+    """Whether the server offers PIPELINING."""
+    sock.sendall(_EHLO)
+    return b"PIPELINING" in _read_hello(sock)
 
 
 def send_one(port: int, body: bytes, times: int = 1) -> None:
