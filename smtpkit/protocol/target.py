@@ -86,7 +86,8 @@ class Target(Value):
         if unix != bool(path) or unix == bool(host):
             raise ValueError(f"{scheme}:// stands before {'a path, as in ///run/socket' if unix else 'a host alone'}")
         lmtp = scheme.startswith("lmtp")
-        tls = options.pop("tls", None) if tls is None else tls
+        in_url = options.pop("tls", None)
+        tls = in_url if tls is None else tls
         if scheme == "smtps":
             if tls not in (None, "implicit"):
                 raise ValueError("smtps is TLS from the first octet; for another policy write smtp")
@@ -96,7 +97,7 @@ class Target(Value):
             usual = _SUBMISSIONS if tls == "implicit" else _SUBMISSION if credentials else 25
             port = 0 if unix else 24 if lmtp else usual
         target = cls(host, port, path=path, lmtp=lmtp, tls="", credentials=credentials, options=options)
-        target.tls = tls or _default_policy(target)
+        target.tls = _default_policy(target) if tls is None else tls
         if target.tls not in _POLICIES:
             raise ValueError(f"tls is one of {', '.join(_POLICIES)}, not {target.tls!r}")
         return target
