@@ -42,8 +42,11 @@ class DataContent:
 
         Once the message is to be refused, nothing is given, and the rest is only counted.
         """
+        octets = lines.take_all()
+        if not octets:
+            return octets
         dots = self._dots
-        data = dots.feed(lines.take_all())
+        data = dots.feed(octets)
         self.size += len(data)
         if self.size > self._limit and self.refusal is None:
             self.refusal = TOO_LARGE

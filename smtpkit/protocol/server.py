@@ -88,15 +88,17 @@ class ServerConnection(ServerSteps):
         Raises:
             LocalProtocolError: nothing waits for a decision, or the reply does not fit.
         """
-        event = self._undecided("accept()")
-        if type(event) is FetchSecret:
+        event = self.unanswered
+        step = _ACCEPT.get(type(event))
+        if step is None:
+            self._undecided("accept()")
             raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
         if reply is None:
             reply = self._standard
         elif reply.code >= 400 or reply.is_intermediate != self._standard.is_intermediate:
             raise LocalProtocolError("accept() with a reply that does not accept", received=str(reply))
         self.unanswered = None
-        _ACCEPT[type(event)](self, event, reply)
+        step(self, event, reply)
 
     def reject(self, reply: Reply | None = None) -> None:
         """Decide `unanswered` negatively; while content is under way, refuse the message at its end.
@@ -203,7 +205,8 @@ class ServerConnection(ServerSteps):
         except ParseError as error:
             return self._malformed(line, error)
         verb = command.verb
-        if len(line) + 2 > offer.command_limit and len(line) + 2 > offer.line_limits.get(verb, offer.command_limit):
+        size = len(line) + 2
+        if size > offer.command_limit and size > offer.line_limits.get(verb, offer.command_limit):
             return self._overlong(command)
         if verb not in self._row:
             return self._out_of_place(command)

@@ -77,6 +77,10 @@ class LineBuffer:
         Returns:
             The line, LINE_TOO_LONG in its place, or None while its CRLF has not come.
         """
+        if self._at == len(self._front) and not self._pieces:
+            self._front = b""  # what was read is not kept
+            self._at = self._searched = 0
+            return None
         end = self._front.find(b"\r\n", self._searched)
         if end < 0:
             if not self._completed:
