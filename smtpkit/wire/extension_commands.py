@@ -144,7 +144,7 @@ class UnknownCommand(Command):
         self.argument = argument
         if re.fullmatch(r"[A-Za-z0-9-]++", verb) is None or self.verb in SYNTAX:
             raise ParseError("no verb, or a known one", verb, enhanced="5.5.2")
-        if re.fullmatch(r"(?:[ -~]*[!-~])?", argument) is None:
+        if not (argument.isascii() and argument.isprintable()) or argument.endswith(" "):
             raise ParseError("argument that is not printable ASCII", argument, enhanced="5.5.2")
 
     def argument_text(self) -> str:

@@ -14,7 +14,7 @@ _NO_XCHAR = rb"[^!-*,-<>-~]"
 # QCHAR: xchar but "\" (RFC 6533 section 3).  Beyond ASCII the text stands for itself, or as \x{...}: two to six
 # digits, no leading zero but in two-digit forms.
 _UTF8_XTEXT = r"(?:[^\x00- +=\\\x7f]|\\x\{(?:[0-9A-Fa-f]{2}|[1-9A-Fa-f][0-9A-Fa-f]{2,4}|10[0-9A-Fa-f]{4})\})++"
-_EMBEDDED = r"\\x\{([^}]++)\}"
+_EMBEDDED = r"\\x\{([^}]{2,6})\}"
 _NO_QCHAR = r"[^!-*,-<>-\[\]-~]"
 _NO_QCHAR_IN_ASCII = r"[\x00- +=\\\x7f]"
 _FORBIDDEN = r"[\x00\n\r\ud800-\udfff]"

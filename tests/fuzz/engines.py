@@ -1,6 +1,7 @@
 """What makes inputs for one target: atheris, guided by coverage, or hypothesis, by mutation of the corpus."""
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -10,9 +11,10 @@ from pathlib import Path
 __all__ = ["run_target"]
 
 _BATCH = 200  # examples for which hypothesis is asked at a time
+_LONGEST = 2048  # octets of an input
 
 
-def run_target(name, engine, seconds, report, longest):
+def run_target(name, engine, seconds, report):
     """Run one target and write what was found to the file `report`."""
     if engine == "atheris":
         import atheris
@@ -27,9 +29,9 @@ def run_target(name, engine, seconds, report, longest):
     for octets in inputs:
         findings.run(octets)
     if engine == "atheris":
-        _with_atheris(findings, inputs, seconds, longest)
+        _with_atheris(findings, inputs, seconds)
     else:
-        _with_hypothesis(findings, inputs, seconds, longest)
+        _with_hypothesis(findings, inputs, seconds)
         findings.write(over=True)
 
 
@@ -85,7 +87,7 @@ class Findings:
         self.report.write_text(json.dumps({"executions": self.executions, "findings": found, "over": over}))
 
 
-def _with_atheris(findings, inputs, seconds, longest):
+def _with_atheris(findings, inputs, seconds):
     import atheris
 
     corpus = Path("corpus")  # in the scratch directory of the parent
@@ -99,24 +101,22 @@ def _with_atheris(findings, inputs, seconds, longest):
 
     def run(octets):
         findings.run(octets)
-        if not findings.executions & 1023 or time.monotonic() > until:
-            findings.write(over=time.monotonic() > until)
-            if time.monotonic() > until:
-                sys.stdout.flush()
-                import os
+        over = time.monotonic() > until
+        if over or not findings.executions & 1023:
+            findings.write(over=over)
+        if over:
+            os._exit(0)  # libFuzzer's own way out says nothing
 
-                os._exit(0)  # libFuzzer looks at the clock no more often
-
-    flags = ["-dict=words", f"-max_len={longest}", "-timeout=20", "-rss_limit_mb=1024", "-verbosity=0", str(corpus)]
+    flags = ["-dict=words", f"-max_len={_LONGEST}", "-timeout=20", "-rss_limit_mb=1024", "-verbosity=0", str(corpus)]
     atheris.Setup([sys.argv[0], *flags], run)
     atheris.Fuzz()
 
 
-def _with_hypothesis(findings, inputs, seconds, longest):
+def _with_hypothesis(findings, inputs, seconds):
     from hypothesis import HealthCheck, Phase, given, seed, settings
     from hypothesis import strategies as st
 
-    places = st.integers(0, longest)
+    places = st.integers(0, _LONGEST)
     snippets = st.sampled_from(inputs).flatmap(lambda octets: st.slices(len(octets)).map(lambda part: octets[part]))
     pieces = st.one_of(st.binary(max_size=4), snippets, st.sampled_from([b"\r\n", b"|", b"+", b'"', b"\\", b"."]))
     edits = st.lists(st.tuples(places, st.integers(0, 8), pieces), min_size=1, max_size=6)
@@ -126,7 +126,7 @@ def _with_hypothesis(findings, inputs, seconds, longest):
 
     @given(st.one_of(mutated, st.binary(max_size=200), st.lists(pieces, max_size=12).map(b"".join)))
     def run(octets):
-        findings.run(octets[:longest])
+        findings.run(octets[:_LONGEST])
 
     checks = list(HealthCheck)
     run = settings(
@@ -143,3 +143,7 @@ def _edited(octets, edits):
         at = place % (len(octets) + 1)
         octets = octets[:at] + piece + octets[at + left_out :]
     return octets
+
+
+if __name__ == "__main__":
+    run_target(sys.argv[1], sys.argv[2], float(sys.argv[3]), Path(sys.argv[4]))
