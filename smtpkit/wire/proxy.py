@@ -48,7 +48,7 @@ class ProxyHeader(Value):
         ParseError: a value that the header cannot say.
     """
 
-    __slots__ = (  # noqa: RUF023 (order of the constructor)
+    __slots__ = (
         "family",
         "source",
         "source_port",

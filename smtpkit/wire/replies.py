@@ -36,7 +36,7 @@ class Reply(Value):
         ParseError: a code out of range, CR, LF or NUL in the text, an enhanced status code of another class.
     """
 
-    __slots__ = ("code", "lines", "enhanced", "_octets")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("code", "lines", "enhanced", "_octets")
 
     def __init__(
         self, code: int, text: "str | Sequence[str]" = (), enhanced: EnhancedStatus | str | None = None

@@ -25,7 +25,7 @@ class EnhancedStatus(Value):
         ParseError: a number is out of its range.
     """
 
-    __slots__ = ("status_class", "subject", "detail", "_text")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("status_class", "subject", "detail", "_text")
 
     def __init__(self, status_class: int, subject: int, detail: int) -> None:
         text = f"{status_class}.{subject}.{detail}"

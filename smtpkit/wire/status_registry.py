@@ -28,7 +28,7 @@ class StatusMeaning(Value):
             for a reply code.
     """
 
-    __slots__ = ("meaning", "remedy", "source", "basic_codes")  # noqa: RUF023 (order of the constructor)
+    __slots__ = ("meaning", "remedy", "source", "basic_codes")
 
     def __init__(self, meaning: str, remedy: str, source: str, basic_codes: tuple[int, ...] = ()) -> None:
         self.meaning = meaning
