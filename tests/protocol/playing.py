@@ -71,9 +71,11 @@ class Play:
             event = core.next_event()
             if event is NEED_DATA or event is PAUSED:
                 break
-            self.events.append(event)
             if isinstance(event, ConnectionClosed):
+                if self.events[-1:] != [event]:
+                    self.events.append(event)
                 break
+            self.events.append(event)
             if core.unanswered is not None and not self._decide(event):
                 break
         return core.data_to_send()
