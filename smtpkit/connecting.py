@@ -103,7 +103,7 @@ class ClientSettings:
         """The same error with the likely cause and the way on, where these are known."""
         implicit = self.target.tls == "implicit"
         hint = ""
-        if isinstance(error, Timeout) and error.stage == "greeting":
+        if isinstance(error, Timeout) and error.stage == "greeting" and not implicit:
             hint = "a server that speaks TLS from the first octet waits for the client: try smtps:// or tls='implicit'"
         elif isinstance(error, TLSError) and implicit and "does not speak TLS" in str(error):
             hint = "this port begins in clear: try smtp:// with tls='required'"

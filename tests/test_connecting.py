@@ -1,0 +1,200 @@
+"""What connect() makes of its arguments, and the words for what failed."""
+
+from pathlib import Path
+
+import pytest
+
+from smtpkit.connecting import ClientSettings
+from smtpkit.errors import ConnectionLost, RemoteProtocolError, ReplyError, Timeout, TLSError
+from smtpkit.protocol import ClientConnection, ClientDriver, Timeouts
+from smtpkit.tls import client_context
+from smtpkit.wire.replies import Reply
+
+CA = str(Path(__file__).parent / "certificates" / "ca.pem")
+
+DEFAULTS = {
+    "tls": None,
+    "ssl_context": None,
+    "cafile": None,
+    "server_hostname": None,
+    "unverified_tls": False,
+    "auth": None,
+    "allow_auth_in_clear": False,
+    "timeouts": None,
+    "deadline": None,
+    "local_hostname": None,
+    "local_address": None,
+    "sock": None,
+    "transcript": None,
+}
+
+
+def settings(where="smtp://mail.example", port=None, **arguments):
+    return ClientSettings(where, port, **{**DEFAULTS, **arguments})
+
+
+def hello_of(made, own_end):
+    """The first line that the client says after the greeting."""
+    core = ClientConnection(made.config)
+    driver = ClientDriver(core)
+    driver.start(made.opening(core, own_end))
+    driver.next()
+    driver.receive(b"220 hi\r\n")
+    driver.next()
+    return driver.take().decode()
+
+
+# Time
+
+
+def test_time_outs_may_be_one_number_or_many_or_in_the_url():
+    assert settings().timeouts == Timeouts()
+    assert settings(timeouts=3).timeouts == Timeouts(3)
+    assert settings(timeouts=Timeouts(mail=1)).timeouts["MAIL"] == 1
+    assert settings("smtp://mail.example?timeout=2.5").timeouts == Timeouts(2.5)
+    assert settings("smtp://mail.example?timeout=2.5", timeouts=4).timeouts == Timeouts(4)
+    with pytest.raises(ValueError, match="x"):
+        settings("smtp://mail.example?timeout=x")
+
+
+def test_a_deadline_bounds_the_time_to_connect():
+    assert settings().connect_timeout == 30
+    assert settings(deadline=5).connect_timeout == 5
+    assert settings(deadline=100, timeouts=7).connect_timeout == 7
+
+
+# The name for EHLO
+
+
+@pytest.mark.parametrize(
+    ("own_end", "name"),
+    [
+        (("192.0.2.7", 40000), "[192.0.2.7]"),
+        (("2001:db8::7", 40000, 0, 0), "[IPv6:2001:db8::7]"),
+        (("fe80::1%eth0", 40000, 0, 2), "[IPv6:fe80::1]"),
+        ("/run/x", "localhost"),
+        ("", "localhost"),
+        (b"\0abstract", "localhost"),
+    ],
+)
+def test_the_own_end_gives_the_name(own_end, name):
+    assert hello_of(settings(), own_end) == f"EHLO {name}\r\n"
+
+
+def test_a_name_that_is_given_is_said():
+    own_end = ("192.0.2.7", 1)
+    assert hello_of(settings(local_hostname="me.example"), own_end) == "EHLO me.example\r\n"
+    assert hello_of(settings("smtp://mail.example?local_hostname=u.example"), own_end) == "EHLO u.example\r\n"
+    assert hello_of(settings("lmtp://mail.example", local_hostname="me.example"), own_end) == "LHLO me.example\r\n"
+
+
+@pytest.mark.parametrize("name", ["a\r\nb", "a b", "[1.2.3]", "ü.example"])
+def test_a_name_that_is_none_is_an_error(name):
+    with pytest.raises(ValueError, match="cannot be said in EHLO"):
+        settings(local_hostname=name)
+
+
+# TLS
+
+
+def server_name(made):
+    return made.make_tls()._server_hostname
+
+
+def test_the_certificate_must_have_the_name_of_the_host():
+    assert server_name(settings("smtps://mail.example")) == "mail.example"
+    assert server_name(settings("smtps://[::1]")) == "::1"
+    assert server_name(settings("smtps://mail.example", server_hostname="other.example")) == "other.example"
+    assert server_name(settings("smtps://mail.example?server_hostname=url.example")) == "url.example"
+    assert server_name(settings("lmtp+unix:///run/x")) == "localhost"
+
+
+def test_one_context_serves_all_connections():
+    made = settings("smtps://mail.example", cafile=CA)
+    assert made.make_tls()._object.context is made.make_tls()._object.context
+    mine = client_context(cafile=CA)
+    assert settings("smtps://mail.example", ssl_context=mine).make_tls()._object.context is mine
+
+
+def test_certificates_are_verified_unless_it_is_said_by_name():
+    import ssl
+
+    assert settings().make_tls()._object.context.verify_mode is ssl.CERT_REQUIRED
+    assert settings(unverified_tls=True).make_tls()._object.context.verify_mode is ssl.CERT_NONE
+    with pytest.raises(TLSError, match=r"nothing\.pem"):
+        settings("smtp://mail.example?cafile=/nothing.pem").make_tls()
+
+
+@pytest.mark.parametrize("more", [{"cafile": CA}, {"unverified_tls": True}])
+def test_a_context_and_what_would_change_it_do_not_go_together(more):
+    with pytest.raises(ValueError, match="ssl_context"):
+        settings(ssl_context=client_context(), **more)
+
+
+# Logging in
+
+
+@pytest.mark.parametrize(
+    ("where", "options", "allowed"),
+    [
+        ("smtp://u:p@mail.example:25?tls=off", {}, False),
+        ("smtp://u:p@mail.example:25?tls=off", {"allow_auth_in_clear": True}, True),
+        ("smtp://u:p@127.0.0.1:25?tls=off", {}, True),
+        ("smtp://u:p@localhost:25?tls=off", {}, True),
+    ],
+)
+def test_a_password_in_clear_is_for_this_host_or_where_it_is_allowed(where, options, allowed):
+    made = settings(where, **options)
+    core = ClientConnection(made.config)
+    driver = ClientDriver(core)
+    driver.start(made.opening(core, ("127.0.0.1", 1)))
+    driver.next()
+    driver.receive(b"220 hi\r\n")
+    driver.next()
+    driver.take()
+    driver.receive(b"250-mx\r\n250 AUTH PLAIN\r\n")
+    if allowed:
+        driver.next()
+        assert driver.take().startswith(b"AUTH PLAIN ")
+    else:
+        with pytest.raises(Exception, match="allow_auth_in_clear"):
+            driver.next()
+
+
+def test_the_rest_is_kept():
+    made = settings(local_address=("192.0.2.1", 0), sock="sock", transcript="transcript", deadline=9)
+    assert (made.local_address, made.sock, made.transcript, made.deadline) == (
+        ("192.0.2.1", 0),
+        "sock",
+        "transcript",
+        9,
+    )
+
+
+# Words for what failed
+
+HINTS = [
+    ("smtp://h", Timeout("silence", stage="greeting"), "waits for the client: try smtps://"),
+    ("smtps://h", Timeout("silence", stage="greeting"), None),
+    ("smtp://h", Timeout("silence", stage="MAIL"), None),
+    ("smtps://h", TLSError("the peer does not speak TLS here: it began with b'220'"), "this port begins in clear"),
+    ("smtp://h", TLSError("the peer does not speak TLS here"), None),
+    ("smtps://h", TLSError("the certificate does not verify"), None),
+    ("smtp://h", RemoteProtocolError("x", received=b"\x15\x03\x01"), "speaks TLS from the first octet"),
+    ("smtp://h", RemoteProtocolError("x", received=b"\x16\x03\x01"), "speaks TLS from the first octet"),
+    ("smtp://h", RemoteProtocolError("x", received=b"hello"), None),
+    ("smtp://h", RemoteProtocolError("x", received="text"), None),
+    ("smtp://h", ConnectionLost("gone", stage="greeting"), "if the server speaks TLS"),
+    ("smtps://h", ConnectionLost("gone", stage="greeting"), None),
+    ("smtp://h", ConnectionLost("gone", stage="EHLO"), None),
+    ("smtp://h", ReplyError(Reply(554, "no")), None),
+]
+
+
+@pytest.mark.parametrize(("where", "error", "hint"), HINTS)
+def test_an_error_gets_the_likely_cause(where, error, hint):
+    before = str(error)
+    diagnosed = settings(where).diagnosed(error)
+    assert diagnosed is error
+    assert str(error).startswith(before)
+    assert (hint in str(error)) if hint else (str(error) == before)
