@@ -114,7 +114,12 @@ class LineBuffer:
 
     def take_all(self) -> bytes:
         """All unread octets."""
-        return self.take(len(self))
+        if self._pieces:
+            return self.take(len(self))
+        octets = self._front[self._at :]  # the same object if nothing of it was read
+        if self._front:
+            self._empty()
+        return octets
 
     def push_back(self, octets: bytes) -> None:
         """Put octets in front of what is unread, as if they had never been taken."""
