@@ -38,14 +38,17 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         self.domain = domain
         self.greeting = greeting
         known: dict[str, tuple[str, ...]] = {}
+        mechanisms: list[str] = []
         for word, parameters in keywords:
             keyword = word.upper()
-            if keyword not in known:
-                known[keyword] = tuple(parameters)
-            elif keyword == "AUTH":
-                known[keyword] = _union(known[keyword], parameters)
-            if keyword.startswith("AUTH="):
-                known["AUTH"] = _union(known.get("AUTH", ()), (word[5:], *parameters))
+            known.setdefault(keyword, tuple(parameters))
+            if keyword == "AUTH":
+                mechanisms += parameters
+            elif keyword.startswith("AUTH="):
+                known.setdefault("AUTH", ())
+                mechanisms += (word[5:], *parameters)
+        if mechanisms:
+            known["AUTH"] = tuple(dict.fromkeys([name for name in mechanisms if name]))
         self._keywords = known
 
     @classmethod
@@ -132,10 +135,6 @@ def ehlo_reply(domain: str, greeting: str, keywords: "Iterable[tuple[str, Sequen
         if len(line) > _LINE_TEXT:
             raise ParseError("a line of the EHLO reply is longer than 512 octets", line)
     return Reply(250, lines)
-
-
-def _union(known: "Sequence[str]", more: "Sequence[str]") -> tuple[str, ...]:
-    return tuple(dict.fromkeys([name for name in (*known, *more) if name]))
 
 
 def _is_keyword(word: str) -> bool:

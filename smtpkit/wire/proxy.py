@@ -166,12 +166,16 @@ def _read_addresses(octets: bytes, family: str) -> ProxyHeader:
 
 def _read_tlvs(octets: bytes, start: int) -> list[tuple[int, bytes]]:
     tlvs = []
+    checked = False
     while start < len(octets):
         begin = start + 3
         end = begin + int.from_bytes(octets[start + 1 : begin], "big")
         if begin > len(octets) or end > len(octets):
             raise _wrong("a PROXY header with part of a TLV", octets)
         if octets[start] == _CHECKSUM:
+            if checked:
+                raise _wrong("a PROXY header with two checksums", octets)
+            checked = True
             _verify(octets, begin, end)
         else:
             tlvs.append((octets[start], octets[begin:end]))

@@ -157,6 +157,15 @@ def test_operations_grow_no_faster_than_the_input(name):
         assert many <= 4 * few + 200, (unit, few, many)
 
 
+@pytest.mark.parametrize("keyword", ["AUTH", "AUTH=x", "LIMITS", "SIZE"])
+def test_lines_of_an_ehlo_reply_are_merged_in_linear_time(keyword):
+    def offer(lines):
+        return "\n".join(f"{keyword} {' '.join(f'A{line}-{number}=1' for number in range(9))}" for line in range(lines))
+
+    few, many = (operations(_capabilities, offer(lines)) for lines in (50, 400))
+    assert many <= 8 * few + 200
+
+
 # What `re` does
 
 LIMIT = 300  # octets: what is never wider costs a constant

@@ -204,20 +204,29 @@ def test_an_unspecified_family_is_skipped_whatever_is_in_it(family):
     assert parse_proxy_header(octets) == (ProxyHeader(), len(octets))
 
 
-def test_a_checksum_is_verified_and_left_out():
+def with_checksum(tlvs):
     # CRC-32C, computed by the definition in RFC 4960 appendix B.
-    blank = version_2(0x21, 0x11, FOUR + b"\x03\x00\x04\0\0\0\0\x01\x00\x01a")
+    blank = version_2(0x21, 0x11, FOUR + b"\x03\x00\x04\0\0\0\0" + tlvs)
     crc = 0xFFFFFFFF
     for octet in blank:
         crc ^= octet
         for _ in range(8):
             crc = (crc >> 1) ^ (0x82F63B78 * (crc & 1))
-    octets = blank.replace(b"\0\0\0\0\x01", (crc ^ 0xFFFFFFFF).to_bytes(4, "big") + b"\x01")
+    return blank.replace(b"\0\0\0\0" + tlvs, (crc ^ 0xFFFFFFFF).to_bytes(4, "big") + tlvs)
+
+
+def test_a_checksum_is_verified_and_left_out():
+    octets = with_checksum(b"\x01\x00\x01a")
     header, consumed = parse_proxy_header(octets)
     assert consumed == len(octets)
     assert header.tlvs == ((1, b"a"),)
     with pytest.raises(ParseError, match="checksum"):
         parse_proxy_header(octets.replace(b"\x30\x39", b"\x30\x38"))
+
+
+def test_a_second_checksum_is_refused_since_each_costs_a_look_at_the_whole_header():
+    with pytest.raises(ParseError, match="two checksums"):
+        parse_proxy_header(with_checksum(b"\x03\x00\x04abcd"))
 
 
 @pytest.mark.parametrize(
