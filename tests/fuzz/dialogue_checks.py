@@ -1,8 +1,10 @@
 """What must hold of a whole dialogue: a login, a server's connection, a client's, whatever the peer sends.
 
-The input is cut into the peer's messages, or reads, at each "|"; its first octets choose a configuration and
-what the owner of the connection decides.
+The input is cut at each "|" into the peer's messages, or reads; what stands before the first one are digits that
+choose a configuration, and what the owner of the connection decides.
 """
+
+from itertools import chain, cycle
 
 from parser_checks import emitted_lines
 
@@ -50,13 +52,14 @@ CLEAR = TLSFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 def sasl_server(octets, name):
-    """A mechanism ends with an identity, None or ParseError; of the first octet bit 0 is the application's answer.
+    """A mechanism ends with an identity, None or ParseError.
 
-    With bit 1 the first message is an initial response.
+    Of the first octet bit 0 is the application's answer; with bit 1 the first message is an initial response.
     """
-    bits, messages = octets[0] if octets else 0, octets[1:].split(b"|")
+    head, *messages = octets.split(b"|")
+    bits = head[0] if head else 0
     messages.reverse()
-    initial = messages.pop() if bits & 2 else None
+    initial = messages.pop() if bits & 2 and messages else None
     steps = server_mechanism(
         name,
         initial,
@@ -108,30 +111,17 @@ def _server_configs():
 SERVER_CONFIGS = _server_configs()
 
 
-class Decisions:
-    """What the owner decides, two bits at a time, the same ones over and over."""
-
-    def __init__(self, octets):
-        self.left = self.bits = int.from_bytes(octets, "big") | 1 << (8 * len(octets))
-
-    def next(self):
-        if self.left < 4:
-            self.left = self.bits
-        choice = self.left & 3
-        self.left >>= 2
-        return choice
-
-
 def server_connection(octets):
     """A server only ever sends whole replies, in bounded work, and raises nothing where its owner does nothing wrong.
 
-    The first octet chooses the configuration, the second how events are decided.
+    The first octet chooses the configuration, those behind it how events are decided, over and over.
     """
-    connection = ServerConnection(SERVER_CONFIGS[int.from_bytes(octets[:1], "big") % len(SERVER_CONFIGS)])
-    decisions = Decisions(octets[1:2])
+    head, *reads = octets.split(b"|")
+    connection = ServerConnection(SERVER_CONFIGS[(head[0] if head else 0) % len(SERVER_CONFIGS)])
+    decisions = cycle([octet & 3 for octet in head[1:]] or [0])
     written = []
-    steps = 8 * len(octets) + 64
-    for piece in [*filter(None, octets[2:].split(b"|")), b""]:
+    steps = 8 * len(octets) + 64  # of this owner, who looks twice where it decides
+    for piece in chain(filter(None, reads), [b""]):
         connection.receive_data(piece)
         while (event := connection.next_event()) is not NEED_DATA:
             written.append(connection.data_to_send())
@@ -145,8 +135,8 @@ def server_connection(octets):
                 connection.tls_established(CLEAR)
             elif connection.unanswered is not None:
                 assert connection.next_event() is PAUSED
-                _decide(connection, decisions.next())
-            elif isinstance(event, BodyChunk) and decisions.next() == 3:
+                _decide(connection, next(decisions))
+            elif isinstance(event, BodyChunk) and next(decisions) == 3:
                 connection.reject()
         assert connection.unread <= 12288 + 2, connection.unread
     written.append(connection.data_to_send())
@@ -215,13 +205,14 @@ DIALOGUES = (
 def client_connection(octets):
     """A client reads replies, or raises RemoteProtocolError and is closed; what is out of order it refuses to send.
 
-    The first octet chooses the dialogue, of which a group is sent whenever there is nothing to read.
+    The first octet chooses the dialogue, of which a group is sent after each read.
     """
-    dialogue = DIALOGUES[int.from_bytes(octets[:1], "big") % len(DIALOGUES)]
+    head, *reads = octets.split(b"|")
+    dialogue = DIALOGUES[(head[0] if head else 0) % 8 % len(DIALOGUES)]
     connection = ClientConnection(ClientConfig(lmtp=isinstance(dialogue[0][0], Lhlo)))
     groups = iter(dialogue)
     replies = 0
-    for piece in [*filter(None, octets[1:].split(b"|")), b""]:
+    for piece in chain(filter(None, reads), [b""]):
         connection.receive_data(piece)
         replies += _replies(connection)
         assert connection.unread <= 64 * 1024

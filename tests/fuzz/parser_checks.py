@@ -87,6 +87,8 @@ def command(octets, *, smtputf8=False, strict=True):
     assert repr(value)
     if strict:
         assert parse_command(octets, smtputf8=smtputf8, strict=False) == value
+        # Every octet is accounted for: without its last one the line says something else, or nothing.
+        assert refused(parse_command, octets.rstrip()[:-1], **options) != value, octets
     if not smtputf8:
         assert parse_command(octets, smtputf8=True, strict=strict) == value
 
