@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 from contextlib import suppress
 
 from smtpkit.wire.value import Value
@@ -9,6 +10,7 @@ from smtpkit.wire.value import Value
 __all__ = ["Listener"]
 
 _BACKLOG = 1024
+_HIGHEST_PORT = 65535
 _HAS_IPV6 = socket.has_ipv6
 
 
@@ -22,6 +24,9 @@ class Listener(Value):
         sock: a socket that is bound already (and listening, or not yet), in place of the others.
         implicit_tls: whether TLS begins with the first octet.
         reuse_port: whether several processes may listen on the port (SO_REUSEPORT).
+
+    Raises:
+        ValueError: the port is no port.
     """
 
     __slots__ = ("host", "implicit_tls", "port", "reuse_port", "sock", "unix")
@@ -36,6 +41,8 @@ class Listener(Value):
         implicit_tls: bool = False,
         reuse_port: bool = False,
     ) -> None:
+        if not 0 <= port <= _HIGHEST_PORT:
+            raise ValueError(f"a port is a number from 0 to {_HIGHEST_PORT}, not {port}")
         self.host = host
         self.port = port
         self.unix = unix
@@ -98,14 +105,16 @@ def _listen_unix(path: str) -> socket.socket:
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"cannot listen on unix:{path}: {error.strerror}") from error
+        raise OSError(error.errno, f"cannot listen on unix:{path}: {error.strerror or error}") from error
     return sock
 
 
 def _remove_stale(path: str) -> None:
-    # A socket file that nobody listens on is left over from a process that was killed.
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with probe, suppress(FileNotFoundError):
+    # A socket that nobody listens on is left over from a process that was killed; any other file is not ours.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(FileNotFoundError, BlockingIOError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+        probe.setblocking(False)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
