@@ -3,7 +3,7 @@
 from smtpkit.errors import ConnectionLost, MessageRefused
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.driver import Driver
-from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed, Transport
+from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
 from smtpkit.protocol.states import State
@@ -180,7 +180,9 @@ class ServerDriver(Driver):
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
             elif kind is c.StartTLS:
-                yield from self._start_tls()
+                core.accept()
+                # From here on what comes is TLS; the 220 still leaves in clear.
+                yield from self._secured(clear=core.data_to_send())
             elif kind is ConnectionClosed:
                 break
             if self._open and not core.in_transaction:
@@ -308,13 +310,6 @@ class ServerDriver(Driver):
             self._open = False
             if "on_reset" in self._hooks:
                 yield Call("on_reset")
-
-    def _start_tls(self) -> "Needs":
-        core = self.core
-        core.accept()
-        if core.transport is Transport.START_TLS:
-            # From here on what comes is TLS; the 220 still leaves in clear.
-            yield from self._secured(clear=core.data_to_send())
 
     def _secured(self, clear: bytes = b"") -> "Needs":
         self.timeout = _HANDSHAKE

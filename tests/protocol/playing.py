@@ -2,10 +2,15 @@
 
 import base64
 
+from smtpkit.errors import ConnectionLost, MessageRefused
 from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.events import NEED_DATA, PAUSED, BodyChunk, ConnectionClosed
+from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE
 from smtpkit.protocol.server import ServerConnection
+from smtpkit.protocol.server_driver import ServerDriver
+from smtpkit.protocol.session import SessionFacts, checked
+from smtpkit.protocol.standard_replies import INTERNAL_ERROR
 from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
@@ -123,3 +128,98 @@ def ready(*args, hello=b"EHLO c.example\r\n", **settings):
         hello = b"LHLO c.example\r\n"
     assert codes(play.say(hello)) == [250]
     return play
+
+
+class Adapter:
+    """Drives a ServerDriver as an adapter does, by hand.
+
+    Args:
+        hooks: name to what the hook returns, or to a callable of its argument; of on_body a generator function
+            of the driver, which yields the needs that it cannot meet.
+    """
+
+    def __init__(self, config_=None, hooks=None, *, refusal=None, **tls):
+        self.hooks = hooks or {}
+        self.core = ServerConnection(config_ or config())
+        self.session = SessionFacts()
+        self.session._core = self.core
+        self.driver = ServerDriver(self.core, self.session, self.hooks.keys(), **tls)
+        if refusal is not None:
+            self.driver.turn_away(refusal)
+        self.calls = []  # (hook, argument)
+        self.writes = 0  # how often the driver wanted a write in between
+        self.closed = False
+        self.body = None
+        self.answer = None
+        self.greeting = self.run()
+
+    @property
+    def names(self):
+        return [name for name, _ in self.calls]
+
+    def say(self, octets):
+        """The client says this; what the server writes until it must read again."""
+        self.driver.receive(octets)
+        return self.run()
+
+    def end(self):
+        return self.say(b"")
+
+    def run(self):
+        written = b""
+        while True:
+            need = self._next()
+            if need is READ or need is CLOSE:
+                self.closed = need is CLOSE
+                return written + self.driver.take()
+            if need is WRITE:
+                self.writes += 1
+                written += self.driver.take()
+            else:
+                self._call(need)
+
+    def _next(self):
+        if self.body is None:
+            answer, self.answer = self.answer, None
+            return self.driver.next(answer)
+        try:
+            return next(self.body)
+        except StopIteration as end:
+            self._answered("on_body", end.value)
+        except (MessageRefused, ConnectionLost) as error:
+            assert self.driver.body_failed
+            self.calls.append(("on_body raised", error))
+            self._answered("on_body", INTERNAL_ERROR)
+        return self._next()
+
+    def _call(self, call):
+        self.calls.append((call.name, call.argument))
+        hook = self.hooks[call.name]
+        if call.name == "on_body":
+            self.body = hook(self.driver)
+        else:
+            self._answered(call.name, hook(call.argument) if callable(hook) else hook)
+
+    def _answered(self, name, answer):
+        self.body = None
+        self.answer = checked(name, answer)
+
+
+def reading(pieces, answer=None, enough=None):
+    """A hook on_body that reads the stream into `pieces`, or as much of it as is `enough`."""
+
+    def on_body(driver):
+        size = 0
+        while enough is None or size < enough:
+            need = driver.next_chunk()
+            if need is DONE:
+                pieces.append("end")
+                break
+            if isinstance(need, bytes):
+                pieces.append(need)
+                size += len(need)
+            else:
+                yield need
+        return answer
+
+    return on_body

@@ -1,0 +1,162 @@
+"""What the drivers of both roles share: octets through TLS and back, by a server's driver in memory."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from smtpkit.errors import TLSError
+from smtpkit.protocol.config import ServerConfig
+from smtpkit.protocol.needs import CLOSE, READ
+from smtpkit.protocol.server import ServerConnection
+from smtpkit.protocol.server_driver import ServerDriver
+from smtpkit.protocol.tls_facts import TLSFacts
+
+playing = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("playing.py"))))
+
+
+class FakeTLS:
+    """TLS whose encryption is a mark before and behind, and whose handshake is one word each way."""
+
+    def __init__(self):
+        self.facts = None
+        self.eof = False
+        self.broken = False
+        self.closed = False
+        self.out = b""
+
+    def feed(self, octets):
+        if self.broken or octets == b"broken":
+            raise TLSError("broken")
+        if octets == b"hello":
+            self.facts = TLSFacts("TLSv1.3", "a cipher")
+            self.out += b"hello!"
+            return b""
+        if octets == b"goodbye":
+            self.eof = True
+            return b""
+        return octets.removeprefix(b"<").removesuffix(b">")
+
+    def write(self, plain):
+        if self.broken:
+            raise TLSError("broken")
+        self.out += b"<" + plain + b">"
+
+    def data_to_send(self):
+        out, self.out = self.out, b""
+        return out
+
+    def close(self):
+        self.closed = True
+        self.out += b"goodbye!"
+
+
+def driver(*, implicit_tls=False):
+    tls = FakeTLS()
+    core = ServerConnection(ServerConfig("mx.example", tls_available=True))
+    made = ServerDriver(core, None, (), make_tls=lambda: tls, implicit_tls=implicit_tls)
+    assert made.next(None) is READ
+    return made, tls
+
+
+def test_without_tls_octets_pass_as_they_are():
+    clear, _ = driver()
+    assert clear.take() == b"220 mx.example ESMTP\r\n"
+    assert clear.take() == b""
+    clear.receive(b"NOO")
+    assert clear.unread == 3
+    clear.receive(b"P\r\n")
+    assert clear.next(None) is READ
+    assert clear.take() == b"250 2.0.0 Ok\r\n"
+    assert clear.octets == 6
+    clear.receive(b"")
+    assert clear.next(None) is CLOSE
+    assert clear.take() == b""
+
+
+def test_under_tls_both_ways_go_through_it():
+    secure, tls = driver(implicit_tls=True)
+    assert secure.take() == b""
+    secure.receive(b"hello")
+    assert secure.next(None) is READ
+    assert secure.take() == b"hello!<220 mx.example ESMTP\r\n>"
+    secure.receive(b"<NOOP\r\n>")
+    assert secure.next(None) is READ
+    assert secure.take() == b"<250 2.0.0 Ok\r\n>"
+    secure.receive(b"<QUIT\r\n>")
+    assert secure.next(None) is CLOSE
+    assert secure.take() == b"<221 2.0.0 mx.example closing\r\n>goodbye!"
+    assert tls.closed
+
+
+def test_the_220_of_starttls_leaves_in_clear():
+    secure, _ = driver()
+    secure.take()
+    secure.receive(b"EHLO c.example\r\n")
+    assert secure.next(None) is READ
+    secure.take()
+    secure.receive(b"STARTTLS\r\n")
+    assert secure.next(None) is READ
+    assert secure.take() == b"220 2.0.0 Ready to start TLS\r\n"
+    secure.receive(b"hello")
+    assert secure.next(None) is READ
+    assert secure.take() == b"hello!"
+    assert secure.core.tls is not None
+
+
+@pytest.mark.parametrize("end", [b"", b"goodbye"])
+def test_the_end_of_either_stream_is_the_end(end):
+    secure, _ = driver(implicit_tls=True)
+    secure.receive(b"hello")
+    secure.next(None)
+    secure.receive(end)
+    assert secure.next(None) is CLOSE
+    assert secure.failure is None
+
+
+def test_tls_that_breaks_while_reading_ends_the_connection():
+    secure, _ = driver(implicit_tls=True)
+    secure.receive(b"hello")
+    secure.next(None)
+    secure.receive(b"broken")
+    first = secure.failure
+    secure.receive(b"broken")
+    assert isinstance(first, TLSError)
+    assert secure.failure is first
+    assert secure.next(None) is CLOSE
+
+
+def test_and_while_writing():
+    secure, tls = driver(implicit_tls=True)
+    secure.receive(b"hello")
+    secure.next(None)
+    tls.broken = True
+    assert secure.take() == b"hello!"
+    assert secure.failure is not None
+    assert secure.next(None) is CLOSE
+    assert secure.take() == b"goodbye!"
+
+
+def test_a_handshake_that_fails_is_no_session():
+    secure, _ = driver(implicit_tls=True)
+    secure.receive(b"broken")
+    assert secure.next(None) is CLOSE
+    assert secure.core.tls is None
+
+
+def test_a_handshake_that_ends_too_late_is_none():
+    secure, _ = driver(implicit_tls=True)
+    secure.core.close()
+    secure.receive(b"hello")
+    assert secure.next(None) is CLOSE
+    assert secure.core.tls is None
+
+
+def test_a_wait_begins_with_each_write():
+    clear, _ = driver()
+    before = clear.waits
+    clear.take()
+    assert clear.waits == before + 1
+    clear.take()
+    assert clear.waits == before + 1
