@@ -1,6 +1,7 @@
 """Octets between an event loop and a driver: the only asyncio file that knows of sockets, buffers and time."""
 
 import asyncio
+import os
 import threading
 from contextlib import suppress
 
@@ -322,11 +323,20 @@ class Transport(asyncio.BufferedProtocol):
         """The transport is gone."""
         self._cancel_timer()
         self._closed = self._gone = True
+        if exc is not None and self._serve is None:
+            self._receive_last()
         self.driver.lost(exc if isinstance(exc, OSError) else None, flushed=self._writable)
         self._writable = True
         self._flushing = False
         self._go_on()
         self._check_ended()
+
+    def _receive_last(self) -> None:
+        # After a write that failed the loop reads no more; but what a server said before it went is the reason.
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        with suppress(OSError):  # there is no more, for now or for ever
+            while sock is not None and (octets := os.read(sock.fileno(), _BUFFER)):
+                self.driver.receive(octets)
 
     def pause_writing(self) -> None:
         """The peer does not read as fast as this side writes."""
