@@ -126,6 +126,7 @@ def _addresses(host: str, port: int) -> list[tuple[int, str]]:
         return [(socket.AF_INET, "0.0.0.0"), *([(socket.AF_INET6, "::")] if _HAS_IPV6 else [])]  # noqa: S104 (asked for)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise OSError(error.errno, f"cannot listen on {host}: {error.strerror}") from error
+    except (socket.gaierror, UnicodeError) as error:
+        number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, "it is no host name")
+        raise OSError(number, f"cannot listen on {host}: {reason}") from error
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))

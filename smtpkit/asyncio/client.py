@@ -156,6 +156,8 @@ class Client:
             raise Timeout(message, stage="connect") from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
+        except UnicodeError as error:
+            raise ConnectionLost(f"no connection to {target}: that is no host name", stage="connect") from error
         if deadline is not None:
             deadline -= monotonic() - began
         try:
