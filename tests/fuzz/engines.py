@@ -133,7 +133,7 @@ def _with_hypothesis(findings, inputs, seconds):
     run = settings(
         max_examples=_BATCH, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=checks
     )(run)
-    while time.monotonic() < until:
+    while batch == 0 or time.monotonic() < until:
         batch += 1
         seed(batch)(run)()
         findings.write(over=False)

@@ -36,7 +36,7 @@ def main():
     options = parser.parse_args()
     engine = options.engine or ("atheris" if importlib.util.find_spec("atheris") else "hypothesis")
     names = options.target or list(TARGETS)
-    seconds = options.seconds or TOTAL / len(names)
+    seconds = TOTAL / len(names) if options.seconds is None else options.seconds
     row = "{:<26} {:<10} {:>12} {:>8} {:>8}".format
     print(row("target", "engine", "executions", "seconds", "findings"), flush=True)
     findings, executions, began = [], 0, time.monotonic()
