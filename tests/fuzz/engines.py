@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["run_target"]
 
 _BEGAN = time.monotonic()  # what is imported counts
-_BATCH = 200  # examples for which hypothesis is asked at a time
+_BATCH = 50  # examples for which hypothesis is asked at a time
 _LONGEST = 2048  # octets of an input
 
 
