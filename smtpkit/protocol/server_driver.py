@@ -173,15 +173,11 @@ class ServerDriver(Driver):
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
             elif (hook := _HOOKS.get(kind)) is not None:
-                # What a hook returned may be a secret: no variable keeps it.
-                self._decide(
-                    event, (yield Call(hook, None if kind is Connect else event)) if hook in hooks else _default(event)
-                )
+                self._decide(event, (yield _call(hook, event)) if hook in hooks else _default(event))
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
             elif kind is c.StartTLS:
                 core.accept()
-                # From here on what comes is TLS; the 220 still leaves in clear.
                 yield from self._secured(clear=core.data_to_send())
             elif kind is ConnectionClosed:
                 break
@@ -201,6 +197,7 @@ class ServerDriver(Driver):
         return True
 
     def _decide(self, event: "Next", answer: "Any") -> None:
+        # The answer may be a secret: nothing keeps it.
         core = self.core
         if core.unanswered is None:
             return  # the connection ended meanwhile
@@ -312,6 +309,7 @@ class ServerDriver(Driver):
                 yield Call("on_reset")
 
     def _secured(self, clear: bytes = b"") -> "Needs":
+        # From here on what comes is TLS; the 220 of STARTTLS still leaves in clear.
         self.timeout = _HANDSHAKE
         yield from self._handshake(clear)
         self.timeout = self.core.config.limits.idle
@@ -327,6 +325,10 @@ class ServerDriver(Driver):
         self._end_tls()
         while True:
             yield CLOSE
+
+
+def _call(hook: str, event: "Next") -> Call:
+    return Call(hook, None if type(event) is Connect else event)
 
 
 def _default(event: "Next") -> "Any":

@@ -51,6 +51,11 @@ def test_as_many_mappings_as_recipients_or_none():
         Envelope(None, [ALICE], rcpt_parameters=[{}, {}])
 
 
+def test_values_that_were_checked_before_are_taken_as_they_are():
+    trusted = Envelope.trusted(ALICE, [ALICE], {"SIZE": 3}, [{}])
+    assert trusted == Envelope(ALICE, [ALICE], {"SIZE": 3})
+
+
 def test_what_the_caller_changes_later_does_not_reach_it():
     parameters, recipients = {"SIZE": 3}, [ALICE]
     envelope = Envelope(None, recipients, parameters)
