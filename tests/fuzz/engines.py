@@ -30,7 +30,7 @@ def run_target(name, engine, seconds, report):
     for octets in inputs:
         findings.run(octets)
     if engine == "atheris":
-        _with_atheris(findings, inputs, seconds)
+        _with_atheris(findings, inputs, targets.WORDS, seconds)
     else:
         _with_hypothesis(findings, inputs, seconds)
         findings.write(over=True)
@@ -88,15 +88,14 @@ class Findings:
         self.report.write_text(json.dumps({"executions": self.executions, "findings": found, "over": over}))
 
 
-def _with_atheris(findings, inputs, seconds):
+def _with_atheris(findings, inputs, words, seconds):
     import atheris
 
     corpus = Path("corpus")  # in the scratch directory of the parent
     corpus.mkdir()
     for number, octets in enumerate(inputs):
         corpus.joinpath(str(number)).write_bytes(octets)
-    words = {word for octets in inputs for word in octets.replace(b"\r\n", b" ").split(b" ") if 2 < len(word) < 30}
-    entries = ("".join(f"\\x{octet:02X}" for octet in word) for word in sorted(words))
+    entries = ("".join(f"\\x{octet:02X}" for octet in word) for word in words if len(word) > 1)
     Path("words").write_text("".join(f'"{entry}"\n' for entry in entries))
     until = _BEGAN + seconds
 
@@ -120,14 +119,18 @@ def _with_hypothesis(findings, inputs, seconds):
     places = st.integers(0, _LONGEST)
     snippets = st.sampled_from(inputs).flatmap(lambda octets: st.slices(len(octets)).map(lambda part: octets[part]))
     pieces = st.one_of(st.binary(max_size=4), snippets, st.sampled_from([b"\r\n", b"|", b"+", b'"', b"\\", b"."]))
-    edits = st.lists(st.tuples(places, st.integers(0, 8), pieces), min_size=1, max_size=6)
-    mutated = st.builds(_edited, st.sampled_from(inputs), edits)
+    edits = st.lists(st.tuples(places, st.integers(0, 8), pieces), max_size=9)
+    begins = st.one_of(st.sampled_from(inputs), st.binary(max_size=200), st.lists(pieces, max_size=12).map(b"".join))
     until = _BEGAN + seconds
     batch = 0
 
-    @given(st.one_of(mutated, st.binary(max_size=200), st.lists(pieces, max_size=12).map(b"".join)))
-    def run(octets):
-        findings.run(octets[:_LONGEST])
+    @given(begins, edits)
+    def run(octets, edits):
+        findings.run(octets)
+        for place, left_out, piece in edits:  # to draw an example takes longer than to run it
+            at = place % (len(octets) + 1)
+            octets = (octets[:at] + piece + octets[at + left_out :])[:_LONGEST]
+            findings.run(octets)
 
     checks = list(HealthCheck)
     run = settings(
@@ -137,13 +140,6 @@ def _with_hypothesis(findings, inputs, seconds):
         batch += 1
         seed(batch)(run)()
         findings.write(over=False)
-
-
-def _edited(octets, edits):
-    for place, left_out, piece in edits:
-        at = place % (len(octets) + 1)
-        octets = octets[:at] + piece + octets[at + left_out :]
-    return octets
 
 
 if __name__ == "__main__":

@@ -188,9 +188,18 @@ def _is_mailbox(value):
     assert len(octets) <= 254
     assert not set(octets) & set(range(32)), octets
     assert value.is_ascii is text.isascii()
+    assert len(octets) - len(value.domain.encode()) <= 65
+    _is_domain(value.domain)
     if value.domain:
         again = Mailbox.parse(text)
         assert (again, hash(again), str(again)) == (value, hash(value), text)
+
+
+def _is_domain(text):
+    # RFC 1035 section 2.3.4, and of the characters those that separate addresses.
+    assert len(text.encode()) <= 255
+    assert text.startswith("[") or all(len(label.encode("punycode")) <= 64 for label in text.split(".")), text
+    assert set(text).isdisjoint(' <>@",;\\()')
 
 
 def addresses(octets):
@@ -214,8 +223,7 @@ def domains(octets):
     if value is not REFUSED:
         assert value is text
         assert emitted_lines(bytes(Ehlo(value))) == [b"EHLO " + octets]
-        if "[" not in text:
-            assert Mailbox("a", text[:200].rpartition(".")[0] or "b").domain  # labels stand alone
+        _is_domain(value)
 
 
 def literals(octets):

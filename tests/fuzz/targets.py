@@ -10,7 +10,7 @@ import stream_checks as streams
 
 from smtpkit.wire.parameters import PARAMETERS
 
-__all__ = ["TARGETS", "corpus", "folded", "run_twice"]
+__all__ = ["TARGETS", "WORDS", "corpus", "folded", "run_twice"]
 
 _HERE = Path(__file__).parent
 
@@ -76,6 +76,6 @@ def _read(path):
     return [ast.literal_eval(line) for line in path.read_text("ascii").splitlines() if not line.startswith("#")]
 
 
-_WORDS = _read(_HERE / "alphabet.txt")
+WORDS = _read(_HERE / "alphabet.txt")
 _TEXT = frozenset((*range(32, 127), 9, 10, 13))
-_FOLD = [bytes([octet]) if octet in _TEXT else _WORDS[octet % len(_WORDS)] for octet in range(256)]
+_FOLD = [bytes([octet]) if octet in _TEXT else WORDS[octet % len(WORDS)] for octet in range(256)]
