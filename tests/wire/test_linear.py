@@ -13,6 +13,7 @@ What other C code does (`split`, `find`, `decode`) is linear in what one call is
 import ast
 import re
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -26,66 +27,19 @@ from smtpkit.wire.parameters import PARAMETERS
 # What Python does
 
 UNITS = (
-    *(
-        " ",
-        ".",
-        '"',
-        "\\",
-        "+",
-        "=",
-        ",",
-        ";",
-        "@",
-        "<",
-        ">",
-        "[",
-        "]",
-        ":",
-        "-",
-        "\t",
-        "a",
-        "9",
-        "\xe9",
-        "\u0915\u094d",
-    ),
+    *' ."\\+=,;@<>[]:-\t\r\na9\xe9',
     *(' "', '\\"', '""', "+4", "+41", "\\x{41}", "\\x{", "a.", "a@", "@a,", "@a.b,@[1.2.3.4]:", "a=", "a=b ", "X=1 "),
-    *(
-        "a;",
-        "SUCCESS,",
-        "\r",
-        "\n",
-        "\r\n",
-        "250-\r\n",
-        "250-2.0.0 a\r\n",
-        "AUTH=a b\n",
-        "AUTH c\n",
-        "a b\n",
-        "::",
-        "1:",
-        "1.",
-    ),
+    *("a;", "SUCCESS,", "\r\n", "250-\r\n", "250-2.0.0 a\r\n", "AUTH=a b\n", "AUTH c\n", "a b\n", "::", "1:", "1."),
+    "\u0915\u094d",
 )
-PREFIXES = {
-    "commands": (
-        "",
-        "X ",
-        "EHLO ",
-        "NOOP ",
-        'NOOP "',
-        "VRFY ",
-        'VRFY "',
-        "BDAT ",
-        "AUTH ",
-        "AUTH PLAIN ",
-        "ETRN ",
-        "XCLIENT A=",
-    ),
-    "paths": ("MAIL FROM:<", "MAIL FROM:", "MAIL FROM:<@", 'RCPT TO:<"', "RCPT TO:<a@", "RCPT TO:<a@b.example> "),
-}
+LINES = (
+    *("", "X ", "EHLO ", "NOOP ", 'NOOP "', "VRFY ", 'VRFY "', "BDAT ", "AUTH ", "AUTH PLAIN ", "ETRN ", "XCLIENT A="),
+    *("MAIL FROM:<", "MAIL FROM:", "MAIL FROM:<@", 'RCPT TO:<"', "RCPT TO:<a@", "RCPT TO:<a@b.example> "),
+)
 
 
-def _command(text, **options):
-    commands.parse_command(text.encode(), **options)
+def _command(text, *, line, strict):
+    commands.parse_command((line + text).encode(), strict=strict)
 
 
 def _reply(text):
@@ -104,10 +58,8 @@ def _proxy(text):
 
 PARSERS = {
     **{
-        f"parse_command({prefix!r}, strict={strict})": lambda text, prefix=prefix, strict=strict: _command(
-            prefix + text, strict=strict
-        )
-        for prefix in PREFIXES["commands"] + PREFIXES["paths"]
+        f"parse_command({line!r}, strict={strict})": partial(_command, line=line, strict=strict)
+        for line in LINES
         for strict in (True, False)
     },
     "parse_reply": _reply,
