@@ -11,7 +11,7 @@ from smtpkit.wire.addresses import is_domain
 from smtpkit.wire.literals import address_literal
 from smtpkit.wire.replies import Reply
 
-__all__ = ["Admission", "ServerLog", "ServerSettings", "overridden", "session_id"]
+__all__ = ["NO_SESSION", "Admission", "ServerLog", "ServerSettings", "makes_sessions", "overridden", "session_id"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

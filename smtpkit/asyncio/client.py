@@ -4,7 +4,8 @@ import asyncio
 from contextlib import suppress
 from time import monotonic
 
-from smtpkit.asyncio.transport import Transport, dial
+from smtpkit.asyncio.sockets import dial
+from smtpkit.asyncio.transport import Transport
 from smtpkit.connecting import ClientSettings
 from smtpkit.errors import ConnectionLost, LocalProtocolError, SMTPError, Timeout
 from smtpkit.protocol import exchanges

@@ -3,7 +3,8 @@
 from asyncio import Event
 
 from smtpkit.asyncio.session import Session, session_factory
-from smtpkit.asyncio.transport import Acceptor, Transport, wait
+from smtpkit.asyncio.sockets import Acceptor
+from smtpkit.asyncio.transport import Transport, wait
 from smtpkit.endpoints import Listener
 from smtpkit.errors import ReplyError
 from smtpkit.protocol.needs import CLOSE, DONE

@@ -1,29 +1,25 @@
-"""Octets between an event loop and a driver: the only asyncio file that knows of sockets, buffers and time."""
+"""Octets between an event loop and a driver: what reads, writes and waits under asyncio."""
 
 import asyncio
 import os
-import threading
 from contextlib import suppress
 
+from smtpkit.asyncio.buffer import READ_SIZE, standing_buffer
 from smtpkit.protocol.needs import CLOSE, READ, WRITE
+from smtpkit.protocol.server_driver import ServerDriver
 
-__all__ = ["Acceptor", "Transport", "dial", "wait"]
+__all__ = ["Transport", "wait"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from smtpkit.endpoints import Listener
     from smtpkit.protocol.client_driver import ClientDriver
-    from smtpkit.protocol.server_driver import ServerDriver
 
-_BUFFER = 64 * 1024
 _UNREAD = 128 * 1024  # octets that may wait unread before reading stops
-_LINGER = 5.0  # seconds that closing waits for a peer that does not read
-
-_thread = threading.local()
+_LINGER = 5.0  # seconds that closing waits for a peer that does not read, or does not stop talking
+_NOTICED = 0.05  # seconds; shorter waits are added up before the rate of content is looked at
 
 
 class Transport(asyncio.BufferedProtocol):
@@ -45,9 +41,12 @@ class Transport(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_buffer",
+        "_came_at",
         "_closed",
         "_deadline",
         "_ended",
+        "_ending",
+        "_eof",
         "_flushing",
         "_gone",
         "_loop",
@@ -62,6 +61,7 @@ class Transport(asyncio.BufferedProtocol):
         "_timer_due",
         "_transport",
         "_unread",
+        "_waited",
         "_waiter",
         "_writable",
         "driver",
@@ -82,7 +82,7 @@ class Transport(asyncio.BufferedProtocol):
         self._ended = ended
         self._unread = unread
         self._loop = asyncio.get_running_loop()
-        self._buffer = _standing_buffer(self._loop)
+        self._buffer = standing_buffer(self._loop)
         self._transport: asyncio.Transport | None = None
         self._step: Callable[[Any], Any] | None = None  # what gives the next need once octets have come
         self._waiter: asyncio.Future[Any] | None = None
@@ -92,10 +92,14 @@ class Transport(asyncio.BufferedProtocol):
         self._timer_due = 0.0  # of the loop's clock, as the next two
         self._since = 0.0
         self._seen = -1
+        self._came_at = 0.0  # when octets came last
+        self._waited = 0.0  # seconds that were spent waiting for octets
         self._reading = True
         self._writable = True
         self._flushing = False
         self._closed = False
+        self._ending = False
+        self._eof = False
         self._gone = False
 
     # What client.py and server.py call
@@ -123,24 +127,35 @@ class Transport(asyncio.BufferedProtocol):
 
     def shut_down(self) -> None:
         """Say goodbye as soon as no transaction is under way."""
-        if self.driver.shut_down():
+        self._ending = True
+        if self._closed and self._transport is not None:
+            self._transport.close()  # it has had its goodbye, and need not linger
+        elif self.driver.shut_down():
             self._flushing = False
             self._go_on()
 
     def close(self) -> None:
         """Close when what was written has left, or after a while."""
-        if self._closed or self._transport is None:
+        transport = self._transport
+        if self._closed or transport is None:
             return
         self._closed = True
         self._step = None
         self._cancel_timer()
-        if not self._transport.is_closing():
-            octets = self.driver.take()
-            if octets:
-                self._transport.write(octets)
-            self._transport.close()
-            if self._transport.get_write_buffer_size():
-                self._timer = self._loop.call_later(_LINGER, self._transport.abort)
+        if transport.is_closing():
+            return
+        octets = self.driver.take()
+        if octets:
+            transport.write(octets)
+        if self._serve is None or self._ending or self._eof or not transport.can_write_eof():
+            transport.close()
+        else:
+            # Octets that are unread at the end have TCP reset the connection, and the peer may never see what was
+            # said last: let it read that, and close.
+            transport.write_eof()
+            transport.resume_reading()
+        if not transport.is_closing() or transport.get_write_buffer_size():
+            self._timer = self._loop.call_later(_LINGER, transport.abort)
 
     def abort(self) -> None:
         """Close at once, and cancel what serves."""
@@ -267,6 +282,21 @@ class Transport(asyncio.BufferedProtocol):
         due = self._since + self.driver.timeout
         return due if self._deadline is None else min(due, self._deadline)
 
+    def _time_is_up(self, *, flushed: bool) -> None:
+        if isinstance(self.driver, ServerDriver):
+            self.driver.timed_out()
+        else:
+            self.driver.timed_out(flushed=flushed)
+
+    def _measure(self, driver: ServerDriver) -> None:
+        now = self._loop.time()
+        self._waited += now - max(self._since, self._came_at)
+        self._came_at = now
+        if self._waited >= _NOTICED:
+            waited, self._waited = self._waited, 0.0
+            if driver.too_slow(waited):
+                driver.timed_out()
+
     def _tick(self) -> None:
         self._timer = None
         if self._step is None or self._closed:
@@ -275,7 +305,7 @@ class Transport(asyncio.BufferedProtocol):
         if due > self._loop.time():
             self._set_timer(due)
             return
-        self.driver.timed_out()
+        self._time_is_up(flushed=self._writable)
         self._flushing = False
         self._go_on()
 
@@ -302,16 +332,22 @@ class Transport(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets have come."""
-        self.driver.receive(bytes(self._buffer[:nbytes]))
-        self._came()
+        if not self._closed:
+            self.driver.receive(bytes(self._buffer[:nbytes]))
+            self._came()
 
     def eof_received(self) -> bool:
         """The peer will send no more; what it sent may still be answered."""
+        if self._closed:
+            return False
+        self._eof = True
         self.driver.receive(b"")
         self._came()
         return True
 
     def _came(self) -> None:
+        if self._step is not None and isinstance(self.driver, ServerDriver):
+            self._measure(self.driver)
         if self._flushing and self._serve is None:
             self._flushing = False  # what a server says in the middle of a body is the reason to stop
         if self._step is not None and not self._flushing:
@@ -335,7 +371,7 @@ class Transport(asyncio.BufferedProtocol):
         # After a write that failed the loop reads no more; but what a server said before it went is the reason.
         sock = self._transport.get_extra_info("socket") if self._transport is not None else None
         with suppress(OSError):  # there is no more, for now or for ever
-            while sock is not None and (octets := os.read(sock.fileno(), _BUFFER)):
+            while sock is not None and (octets := os.read(sock.fileno(), READ_SIZE)):
                 self.driver.receive(octets)
 
     def pause_writing(self) -> None:
@@ -350,100 +386,8 @@ class Transport(asyncio.BufferedProtocol):
         self._flushed()
 
 
-class Acceptor:
-    """The sockets that a server listens on.
-
-    Args:
-        connected: makes the Transport of a new connection; told whether TLS begins with the first octet.
-
-    Attributes:
-        addresses: what it listens on, or did: (host, port), or the path of a unix socket.
-    """
-
-    def __init__(self, connected: "Callable[[bool], Transport]") -> None:
-        self.addresses: list[Any] = []
-        self._connected = connected
-        self._servers: list[asyncio.Server] = []
-        self._opened: list[Listener] = []
-
-    async def open(self, listeners: "Iterable[Listener]") -> None:
-        """Listen.
-
-        Raises:
-            OSError: an address cannot be bound; `close()` closes those that were.
-        """
-        for listener in listeners:
-            sockets = listener.open()
-            self._opened.append(listener)
-            try:
-                while sockets:
-                    await self._listen(sockets[0], listener.implicit_tls)
-                    del sockets[0]
-            finally:
-                for sock in sockets:
-                    sock.close()
-
-    async def _listen(self, sock: "socket.socket", implicit_tls: bool) -> None:
-        loop = asyncio.get_running_loop()
-        sock.setblocking(False)
-        address = sock.getsockname()
-        is_tcp = isinstance(address, tuple)
-        make = loop.create_server if is_tcp else loop.create_unix_server
-        self._servers.append(await make(lambda: self._connected(implicit_tls), sock=sock))
-        self.addresses.append(address[:2] if is_tcp else address)
-
-    def close(self) -> None:
-        """Listen no more; any number of times."""
-        for server in self._servers:
-            server.close()
-        while self._opened:
-            self._opened.pop().remove()
-
-
-async def dial(
-    driver: "ClientDriver",
-    host: str,
-    port: int,
-    *,
-    path: str = "",
-    sock: "socket.socket | None" = None,
-    local_address: "tuple[str, int] | None" = None,
-    timeout: float,
-) -> Transport:
-    """Connect to a server.
-
-    Raises:
-        TimeoutError: not within `timeout` seconds.
-        OSError: no address could be reached.
-    """
-    loop = asyncio.get_running_loop()
-    transport = Transport(driver)
-    async with asyncio.timeout(timeout):
-        if sock is not None:
-            sock.setblocking(False)
-            await loop.create_connection(lambda: transport, sock=sock)
-        elif path:
-            await loop.create_unix_connection(lambda: transport, path)
-        else:
-            await loop.create_connection(
-                lambda: transport, host, port, local_addr=local_address, happy_eyeballs_delay=0.25
-            )
-    return transport
-
-
 async def wait(event: asyncio.Event, seconds: float) -> None:
     """Wait for an event, but not for ever."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _standing_buffer(loop: asyncio.AbstractEventLoop) -> memoryview:
-    # A selector loop fills the buffer and hands it on before it turns to the next connection, so that one
-    # serves them all; a proactor loop reads ahead for each.  Letting asyncio allocate costs an mmap a read.
-    if isinstance(loop, getattr(asyncio, "ProactorEventLoop", ())):
-        return memoryview(bytearray(_BUFFER))
-    buffer: memoryview | None = getattr(_thread, "buffer", None)
-    if buffer is None:
-        buffer = _thread.buffer = memoryview(bytearray(_BUFFER))
-    return buffer

@@ -11,7 +11,8 @@ from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.needs import CHUNK, DONE
 from smtpkit.protocol.results import SendResult
 from smtpkit.protocol.sending import Sending
-from smtpkit.sync.transport import Transport, dial
+from smtpkit.sync.sockets import dial
+from smtpkit.sync.transport import Transport
 
 __all__ = ["Client", "connect", "send_message"]
 

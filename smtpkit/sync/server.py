@@ -11,7 +11,8 @@ from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
 from smtpkit.serving import NO_SESSION, Admission, ServerLog, ServerSettings, overridden, session_id
 from smtpkit.sync.session import Session, session_factory
-from smtpkit.sync.transport import Acceptor, Transport, wait
+from smtpkit.sync.sockets import Acceptor
+from smtpkit.sync.transport import Transport, wait
 
 __all__ = ["Server", "serve"]
 

@@ -1,7 +1,5 @@
-"""Octets between blocking sockets and a driver: the only sync file that knows of sockets, threads and time."""
+"""Octets between a blocking socket and a driver: what reads, writes and waits in a thread."""
 
-import errno
-import selectors
 import socket
 import struct
 import threading
@@ -9,22 +7,22 @@ from contextlib import suppress
 from time import monotonic
 
 from smtpkit.protocol.needs import READ, WRITE
+from smtpkit.protocol.server_driver import ServerDriver
 
-__all__ = ["Acceptor", "Transport", "dial", "wait"]
+__all__ = ["Transport", "wait"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
-    from smtpkit.endpoints import Listener
     from smtpkit.protocol.client_driver import ClientDriver
-    from smtpkit.protocol.server_driver import ServerDriver
 
 _BUFFER = 64 * 1024  # larger reads cost an mmap each
 _FOREVER = 86400.0
 _SHORTEST = 0.001  # seconds; 0 would mean for ever
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_LINGER = 5.0  # seconds that closing waits for a peer that does not stop talking
+_NOTICED = 0.05  # seconds; shorter waits are added up before the rate of content is looked at
 
 
 class Transport:
@@ -62,6 +60,7 @@ class Transport:
         self._seen = -1
         self._timeouts = {socket.SO_RCVTIMEO: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
+        self._waited = 0.0  # seconds that were spent waiting for octets
         self._waiting = False  # in recv, between transactions
         self._ending = False
 
@@ -108,9 +107,22 @@ class Transport:
             if octets:
                 self._write(octets)
             self.closed = True
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
+                if self._serve is not None:
+                    self._linger()
         self._sock.close()
+
+    def _linger(self) -> None:
+        # Octets that are unread at the end have TCP reset the connection, and the peer may never see what was said
+        # last: let it read that, and close.
+        until = monotonic() + _LINGER
+        with self._lock:
+            self._waiting = not self._ending
+        while not self._ending and (left := until - monotonic()) > 0:
+            self._set_timeout(socket.SO_RCVTIMEO, max(left, _SHORTEST))
+            if not self._sock.recv(_BUFFER):
+                break
 
     def abort(self) -> None:
         """Close at once; a server's from any thread, and its own thread follows."""
@@ -163,7 +175,7 @@ class Transport:
                 rest = rest[self._sock.send(rest) :]
         except BlockingIOError:
             self._read_ready()
-            self.driver.timed_out()
+            self._time_is_up(flushed=False)
         except OSError as error:
             self._read_ready()
             self.driver.lost(error, flushed=False)
@@ -175,6 +187,7 @@ class Transport:
         self._set_timeout(socket.SO_RCVTIMEO, self._left())
         if self._stands_idle():
             return
+        started = monotonic()
         try:
             octets = self._sock.recv(_BUFFER)
         except BlockingIOError:
@@ -189,6 +202,21 @@ class Transport:
             self.driver.receive(octets)
         if woken:
             self.driver.shut_down()
+        elif isinstance(self.driver, ServerDriver):
+            self._measure(self.driver, monotonic() - started)
+
+    def _time_is_up(self, *, flushed: bool) -> None:
+        if isinstance(self.driver, ServerDriver):
+            self.driver.timed_out()
+        else:
+            self.driver.timed_out(flushed=flushed)
+
+    def _measure(self, driver: ServerDriver, waited: float) -> None:
+        self._waited += waited
+        if self._waited >= _NOTICED:
+            waited, self._waited = self._waited, 0.0
+            if driver.too_slow(waited):
+                driver.timed_out()
 
     def _read_ready(self) -> None:
         with suppress(OSError):
@@ -240,143 +268,6 @@ class Transport:
             self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, microseconds))
 
 
-class Acceptor:
-    """The sockets that a server listens on, and the thread that accepts.
-
-    Args:
-        connected: makes the Transport of a new connection; told whether TLS begins with the first octet.
-
-    Attributes:
-        addresses: what it listens on, or did: (host, port), or the path of a unix socket.
-    """
-
-    def __init__(self, connected: "Callable[[bool], Transport]") -> None:
-        self.addresses: list[Any] = []
-        self._connected = connected
-        self._selector = selectors.DefaultSelector()
-        self._opened: list[Listener] = []
-        self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._wake: socket.socket | None = None
-        self._thread: threading.Thread | None = None
-
-    def open(self, listeners: "Iterable[Listener]") -> None:
-        """Listen.
-
-        Raises:
-            OSError: an address cannot be bound; `close()` closes those that were.
-        """
-        for listener in listeners:
-            for sock in listener.open():
-                sock.setblocking(False)
-                self._selector.register(sock, selectors.EVENT_READ, listener.implicit_tls)
-                address = sock.getsockname()
-                self.addresses.append(address[:2] if isinstance(address, tuple) else address)
-            self._opened.append(listener)
-        self._wake, woken = socket.socketpair()
-        self._selector.register(woken, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name="smtpkit-accept", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Listen no more; any number of times, from any thread."""
-        with self._lock:
-            self._closed.set()
-            if self._wake is not None:
-                self._wake.close()  # which the thread sees
-                self._wake = None
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.join()
-            elif self._selector.get_map() is not None:
-                self._close_sockets()
-            while self._opened:
-                self._opened.pop().remove()
-
-    def _run(self) -> None:
-        try:
-            while not self._closed.is_set():
-                for key, _ in self._selector.select():
-                    if key.data is not None:
-                        self._accept(key.fileobj, key.data)  # type: ignore[arg-type]
-        finally:
-            self._close_sockets()
-
-    def _accept(self, listening: socket.socket, implicit_tls: bool) -> None:
-        try:
-            sock, peer = listening.accept()
-        except OSError as error:
-            if error.errno in _EXHAUSTED:
-                self._closed.wait(1.0)  # until others have gone
-            return  # else this client has gone again
-        transport = self._connected(implicit_tls)
-        try:
-            transport.connection_made(sock, peer)
-        except RuntimeError:  # no more threads
-            transport.give_up()
-
-    def _close_sockets(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            key.fileobj.close()  # type: ignore[union-attr]
-        self._selector.close()
-
-
-def dial(
-    driver: "ClientDriver",
-    host: str,
-    port: int,
-    *,
-    path: str = "",
-    sock: socket.socket | None = None,
-    local_address: "tuple[str, int] | None" = None,
-    timeout: float,
-) -> Transport:
-    """Connect to a server; addresses of the host are tried in turn.
-
-    Raises:
-        TimeoutError: not within `timeout` seconds.
-        OSError: no address could be reached.
-    """
-    if sock is None:
-        sock = _connected_unix(path, timeout) if path else _connected(host, port, local_address, timeout)
-    transport = Transport(driver)
-    transport.connection_made(sock)
-    return transport
-
-
 def wait(event: threading.Event, seconds: float) -> None:
     """Wait for an event, but not for ever."""
     event.wait(seconds)
-
-
-def _connected_unix(path: str, timeout: float) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        sock.settimeout(timeout)
-        sock.connect(path)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _connected(host: str, port: int, local_address: "tuple[str, int] | None", timeout: float) -> socket.socket:
-    deadline = monotonic() + timeout
-    failure = OSError(errno.EHOSTUNREACH, "the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:
-            failure = error
-            continue
-        try:
-            sock.settimeout(max(deadline - monotonic(), _SHORTEST))
-            if local_address is not None:
-                sock.bind(local_address)
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise failure

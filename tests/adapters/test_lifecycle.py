@@ -376,3 +376,36 @@ async def test_a_handshake_that_stalls_is_ended_by_the_grace(kit):
         await eventually(lambda: server.connections == 1)
         await server.close(grace=10)
         assert await peer.ended()
+
+
+async def test_content_that_comes_too_slowly_is_told_421(kit, monkeypatch):
+    monkeypatch.setattr("smtpkit.protocol.server_driver._MINUTE", 0.1)
+    async with kit.serve(limits=Limits(minimum_rate=1000)) as server, kit.peer(server) as peer:
+        await peer.begin()
+
+        async def drip():
+            while True:
+                await peer.write(b"line\r\n")
+                await asyncio.sleep(0.02)
+
+        dripping = asyncio.ensure_future(drip())
+        assert str(await peer.reply()) == "421 4.4.2 Idle for too long"
+        dripping.cancel()
+
+
+async def test_a_peer_that_neither_reads_nor_goes_does_not_linger_for_ever(kit, monkeypatch):
+    monkeypatch.setattr(f"smtpkit.{kit.colour}.transport._LINGER", 0.05)
+    async with kit.serve() as server, kit.peer(server) as peer:
+        await peer.reply()
+        assert (await peer.say("QUIT")).code == 221
+        await eventually(lambda: server.connections == 0)
+
+
+async def test_a_connection_that_lingers_does_not_hold_the_end_up(kit):
+    async with kit.serve() as server, kit.peer(server) as peer:
+        await peer.reply()
+        assert (await peer.say("QUIT")).code == 221
+        assert await peer.reply() is None
+        started = time.monotonic()
+        await server.close(grace=10)
+        assert time.monotonic() - started < 1
