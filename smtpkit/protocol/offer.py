@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.config import ServerConfig
 
 _COMMAND_LINE = 512  # octets with CRLF (RFC 5321 section 4.5.3.1.4)
+_AUTH_LINE = 12288  # what suffices for a response (RFC 4954 section 4)
 _LINE_CAP = 8192  # what the increments of all extensions together may reach
 _WITHOUT_TLS = frozenset({"NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"})  # RFC 3207 section 4
 # RFC 4954 section 6; and XCLIENT, by which a proxy tells who has logged in to it.
@@ -73,6 +74,9 @@ class Offer:
         }
         given = config.limits.line
         self.line_limits = {verb: given or min(limit, _LINE_CAP) for verb, limit in limits.items()}
+        if self.mechanisms and extensions:
+            # RFC 4954 section 4 wants long initial responses sent as responses; clients with tokens do not care.
+            self.line_limits["AUTH"] = given or _AUTH_LINE
         self.command_limit = given or _COMMAND_LINE
         self.line_limit = max(self.command_limit, *self.line_limits.values())
 

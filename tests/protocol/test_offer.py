@@ -122,6 +122,12 @@ def test_line_limits_grow_with_what_is_offered():
     assert some.line_limit == max(some.line_limits.values())
 
 
+def test_a_login_may_begin_with_a_long_token_where_login_is_offered():
+    assert offer(auth=LOGIN, tls=True).line_limits["AUTH"] == 12288
+    assert "AUTH" not in offer(auth=LOGIN).line_limits
+    assert offer(auth=LOGIN, tls=True, limits=Limits(line=600)).line_limits["AUTH"] == 600
+
+
 def test_who_has_logged_in_may_still_say_for_whom():
     # RFC 4954 section 5: the AUTH parameter of MAIL, from everybody, always.
     for standing in ({"tls": True}, {"tls": True, "authenticated": True}, {}):
