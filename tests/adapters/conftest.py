@@ -238,8 +238,8 @@ class Kit:
             tasks.append(asyncio.current_task())
             try:
                 await play(Peer(reader, writer))
-            except ConnectionError:
-                pass  # the client has gone
+            except (ConnectionError, asyncio.CancelledError):
+                pass  # the client has gone, or the test is over
             finally:
                 writer.close()
 

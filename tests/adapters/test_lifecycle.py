@@ -409,3 +409,47 @@ async def test_a_connection_that_lingers_does_not_hold_the_end_up(kit):
         started = time.monotonic()
         await server.close(grace=10)
         assert time.monotonic() - started < 1
+
+
+async def test_a_client_that_goes_while_its_hook_runs(kit):
+    begun, go_on, closed = kit.Event(), kit.Event(), kit.Event()
+
+    class Slow:
+        async def on_message(self, message):
+            begun.set()
+            await go_on.wait()
+
+        async def on_close(self):
+            closed.set()
+
+    async with kit.serve(Slow) as server:
+        async with kit.peer(server) as peer:
+            await peer.begin()
+            await peer.write(b".\r\n")
+            await begun.wait()
+            peer.reset()
+        assert server.connections == 1
+        go_on.set()
+        await closed.wait()
+        await eventually(lambda: server.connections == 0)
+
+
+async def test_a_client_that_has_said_all_may_half_close_and_still_hears(kit):
+    """RFC 5321 says nothing of half-closed connections; what was sent whole is answered."""
+    async with kit.serve() as server, kit.peer(server) as peer:
+        await peer.write(b"EHLO client.example\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n.\r\n")
+        peer.writer.write_eof()
+        codes = []
+        while (reply := await peer.reply()) is not None:
+            codes.append(reply.code)
+        assert codes == [220, 250, 250, 250, 354, 250]
+
+
+async def test_a_socket_that_was_reset_before_it_was_served(kit):
+    async with kit.serve() as server:
+        for _ in range(5):
+            sock = socket.create_connection(server.address)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            sock.close()
+        async with kit.connect(server) as client:
+            assert (await client.send("a@a.example", "b@b.example", b"text\r\n")).accepted
