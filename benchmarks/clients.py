@@ -28,7 +28,7 @@ def main() -> None:
         print("aiosmtplib is not installed: left out")
         names.remove("aiosmtplib")
     pin("parent")
-    rounds, seconds = (2, 0.08) if options.quick else (5, 0.15)
+    rounds, seconds = (2, 0.04) if options.quick else (5, 0.1)
     for server in options.servers:
         with Child("server_process.py", f"floor:{_SERVERS[server]}", role="peer") as peer:
             port = peer.read()
