@@ -91,7 +91,7 @@ async def dial(
         elif path:
             await loop.create_unix_connection(lambda: transport, path)
         else:
-            await loop.create_connection(
-                lambda: transport, host, port, local_addr=local_address, happy_eyeballs_delay=0.25
-            )
+            # Addresses are tried side by side (RFC 8305) where the loop can; uvloop takes them in turn.
+            options: Any = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+            await loop.create_connection(lambda: transport, host, port, local_addr=local_address, **options)
     return transport
