@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SHORTEST = 0.001  # seconds; 0 would mean not to wait
+_PAUSE = 1.0  # seconds
 
 
 class Acceptor:
@@ -89,7 +90,7 @@ class Acceptor:
             sock, peer = listening.accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                self._closed.wait(1.0)  # until others have gone
+                self._closed.wait(_PAUSE)  # until others have gone
             return  # else this client has gone again
         transport = self._connected(implicit_tls)
         try:

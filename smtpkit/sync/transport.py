@@ -167,6 +167,9 @@ class Transport:
 
     def _write(self, octets: bytes) -> bool:
         # False: the peer is gone, or does not read; what it said before that is taken in.
+        if self.closed:  # aborted by another thread: what is unread does not matter any more
+            self._time_is_up(flushed=False)
+            return False
         self._seen = -1  # a wait begins
         rest = memoryview(octets)
         try:

@@ -1,0 +1,96 @@
+"""What only threads and blocking sockets can get wrong."""
+
+import errno
+import socket
+import threading
+
+import pytest
+
+import smtpkit.sync
+from smtpkit import ConnectionLost, Limits, Noop, RemoteProtocolError
+
+BODY = b"Subject: test\r\n\r\ntext\r\n"
+
+
+def served(handler=lambda message: None, **options):
+    return smtpkit.sync.serve(handler, port=0, **options)
+
+
+def test_a_server_and_a_client_are_entered_with_with():
+    inbox = []
+    with served(inbox.append) as server:
+        assert "127.0.0.1" in repr(server)
+        with smtpkit.sync.connect(*server.address) as client:
+            assert client.send("a@a.example", "b@b.example", BODY).accepted
+    assert inbox[0].content == BODY
+    assert "closed" in repr(client)
+
+
+def test_a_server_that_is_interrupted_is_closed(monkeypatch):
+    server = served()
+    wait = threading.Event.wait
+
+    def interrupted(event, timeout=None):
+        if event is server._closed:
+            raise KeyboardInterrupt
+        return wait(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve_forever()
+    with pytest.raises(ConnectionLost):
+        smtpkit.sync.connect(*server.address)
+
+
+def test_a_process_out_of_files_or_threads_goes_on_when_it_has_them_again(monkeypatch):
+    accept, start = socket.socket.accept, threading.Thread.start
+    failures = [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ECONNABORTED, "gone")]
+    refused = []
+
+    def accepting(sock):
+        if failures:
+            raise failures.pop(0)
+        return accept(sock)
+
+    def starting(thread):
+        if thread.name == "smtpkit-connection" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(socket.socket, "accept", accepting)
+    monkeypatch.setattr(threading.Thread, "start", starting)
+    monkeypatch.setattr("smtpkit.sync.sockets._PAUSE", 0.01)
+    with served() as server:
+        with pytest.raises(ConnectionLost):
+            smtpkit.sync.connect(*server.address)
+        with smtpkit.sync.connect(*server.address) as client:
+            assert client.command(Noop()).code == 250
+        assert server.counters["connections"] == 2
+
+
+def test_the_next_address_of_a_name_is_tried(monkeypatch):
+    with served() as server:
+        good = (socket.AF_INET, socket.SOCK_STREAM, 0, "", server.address)
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            bad = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", bound.getsockname())]
+            bad.append((12345, socket.SOCK_STREAM, 0, "", server.address))
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: [*bad, good])
+            with smtpkit.sync.connect("two.example", 25) as client:
+                assert client.command(Noop()).code == 250
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: bad)
+            with pytest.raises(ConnectionLost, match="no connection to"):
+                smtpkit.sync.connect("two.example", 25)
+
+
+def test_a_server_is_closed_from_any_thread_any_number_of_times():
+    with served(limits=Limits(idle=60)) as server, smtpkit.sync.connect(*server.address) as client:
+        threads = [threading.Thread(target=server.close) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert server.connections == 0
+        with pytest.raises(RemoteProtocolError, match="421"):
+            client.command(Noop())
