@@ -1,0 +1,213 @@
+"""Prints the pages of docs/ that are made from the code: reference.md, protocol.md, and the tables inside wire.md.
+
+`python3 docs/make_reference.py` writes them; tests/test_docs.py fails if they are not up to date.
+"""
+
+import enum
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent))
+
+from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS
+from smtpkit.protocol.sending import OPTIONS
+from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
+from smtpkit.wire.commands import TOLERANCES
+from smtpkit.wire.parameters import PARAMETERS
+
+MODULES = {
+    "smtpkit": "The core of both roles, without I/O.",
+    "smtpkit.sync": "Client and server with blocking sockets and threads.",
+    "smtpkit.asyncio": "Client and server for asyncio.",
+    "smtpkit.stores": "Where a server puts what it receives.",
+    "smtpkit.tls": "TLS without a socket, and the settings for it.",
+}
+REFERENCE = """# Reference
+
+Every public name, its signature, and the first line of its description; `help()` shows the rest: arguments, errors, sources.
+This page is printed by `docs/make_reference.py`.
+"""
+PROTOCOL = """# Tables of the protocol
+
+Both are printed from the code by `docs/make_reference.py`: the order of commands from `smtpkit/protocol/states.py`, and the extensions from `smtpkit/protocol/extensions.py`.
+"""
+STATES = """## Which command may follow in which state
+
+A cell is the state after a positive reply; an empty one is 503 5.5.1, a bad sequence of commands.
+A command that is refused leaves the state as it was (RFC 5321 section 4.1.4).
+A state without a column reads no commands: `greeting`, `auth` (a SASL exchange), `closed`.
+In `data` the end of data stands like a verb; "BDAT LAST" is the chunk that ends the message.
+"""
+LMTP_STATES = """### LMTP
+
+The same table with LHLO in the place of EHLO, and without HELO (RFC 2033 section 4.1).
+"""
+EXTENSIONS_INTRODUCTION = """## Extensions
+
+One entry of the registry drives both roles: what EHLO shows, which verbs and parameters are legal, how long a line may be, and what must be offered with it.
+A server offers those marked "default" unless `ServerConfig(extensions=…)` says otherwise; STARTTLS and AUTH come with the TLS and AUTH settings.
+An application adds its own by putting an `Extension` into that list.
+"""
+
+
+def reference() -> str:
+    """The page with every public name."""
+    parts = [REFERENCE]
+    for module, purpose in MODULES.items():
+        loaded = importlib.import_module(module)
+        parts.append(f"## `{module}`\n\n{purpose}\n")
+        parts += [_entry(name, getattr(loaded, name)) for name in loaded.__all__]
+    parts.append("## Options of `Client.send()` and `Client.send_message()`\n")
+    parts.append(_table(["option", "meaning"], [[f"`{name}`", meaning] for name, meaning in OPTIONS.items()]))
+    return "\n".join(parts)
+
+
+def protocol() -> str:
+    """The page with the state tables and the extensions."""
+    rows = [
+        [
+            each.keyword,
+            each.reference,
+            "default" if each.keyword in DEFAULT_EXTENSIONS else "",
+            " ".join(each.verbs),
+            " ".join(each.mail_parameters),
+            " ".join(each.rcpt_parameters),
+            ", ".join(f"{n} {verb}" for n, verb in ((each.mail_octets, "MAIL"), (each.rcpt_octets, "RCPT")) if n),
+            " ".join(each.requires) + ("TLS" if each.needs_tls else ""),
+        ]
+        for each in EXTENSIONS.values()
+    ]
+    heads = ["keyword", "defined in", "offered", "verbs", "MAIL parameters", "RCPT parameters", "adds octets", "needs"]
+    return "\n".join(
+        [PROTOCOL, STATES, _states(SMTP), LMTP_STATES, _states(LMTP), EXTENSIONS_INTRODUCTION, _table(heads, rows)]
+    )
+
+
+def wire(page: str) -> str:
+    """The page about the wire layer, with its tables made anew."""
+    tolerances = [
+        [what, f"`{example.decode()}`", f"`{read_as.decode()}`" if read_as else "as it is"]
+        for what, example, read_as, _, _ in TOLERANCES
+    ]
+    parameters = [
+        [f"`{keyword}`", codec.verb, " ".join(e.keyword for e in EXTENSIONS.values() if keyword in _parameters(e))]
+        for keyword, codec in PARAMETERS.items()
+    ]
+    page = _filled(page, "tolerances", _table(["what", "example", "read as"], tolerances))
+    return _filled(page, "parameters", _table(["parameter", "of", "legal with"], parameters))
+
+
+def _parameters(extension):
+    return (*extension.mail_parameters, *extension.rcpt_parameters)
+
+
+def _filled(page, name, table):
+    return re.sub(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", lambda _: table, page, count=1, flags=re.DOTALL)
+
+
+def _states(table):
+    states = [state for state in State if table[state]]
+    verbs = dict.fromkeys(verb for state in State for verb in table[state])
+    order = sorted(verbs, key=lambda verb: (verb == END_OF_DATA, verb))
+    rows = [
+        [f"**{verb}**", *(table[state][verb].value if verb in table[state] else "" for state in states)]
+        for verb in order
+    ]
+    return _table(["", *(state.value for state in states)], rows)
+
+
+def _table(heads, rows):
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _entry(name, value):
+    if isinstance(value, type):
+        lines = [f"### `{name}{_signature(value)}`\n", _first(value)]
+        if issubclass(value, Exception):
+            lines.append(f"A kind of {', '.join(base.__name__ for base in _public_bases(value))}.")
+        if issubclass(value, enum.Enum):
+            lines.append("Members: " + ", ".join(f"`{member}`" for member in value.__members__) + ".")
+        members = list(_members(value))
+        return "\n".join(lines + ([""] + members if members else [])) + "\n"
+    if callable(value):
+        return f"### `{name}{_signature(value)}`\n\n{_first(value)}\n"
+    return f"### `{name}`\n\n{_constant(value)}\n"
+
+
+def _constant(value):
+    if isinstance(value, enum.Enum):
+        return f'A signal of `next_event()`: "{value.value}".'
+    return f"`{value!r}`"
+
+
+def _public_bases(kind):
+    for base in kind.__bases__:
+        yield from _public_bases(base) if base.__name__.startswith("_") else (base,)
+
+
+def _members(kind):
+    # Its own, and those of classes that have no entry of their own.
+    public = {each for each in kind.__mro__[1:] if not each.__module__.startswith("smtpkit") or _has_entry(each)}
+    for name in dir(kind):
+        if name.startswith("_") or next(each for each in kind.__mro__ if name in each.__dict__) in public:
+            continue
+        value = inspect.getattr_static(kind, name)
+        plain = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+        if isinstance(value, property):
+            yield f"- `.{name}`: {_first(value)}"
+        elif inspect.isfunction(plain) and plain.__doc__:
+            yield f"- `.{name}{_signature(getattr(kind, name), bound=plain is value)}`: {_first(plain)}"
+
+
+def _has_entry(kind):
+    return any(getattr(importlib.import_module(module), kind.__name__, None) is kind for module in MODULES)
+
+
+def _first(value):
+    # The first paragraph, in one line: a sentence may be wrapped.
+    text = inspect.getdoc(value) or ""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def _signature(value, bound=False):
+    if isinstance(value, type) and (value.__init__ is object.__init__ or issubclass(value, (enum.Enum, Exception))):
+        return ""
+    signature = inspect.signature(value)
+    parameters = list(signature.parameters.values())[bound:]
+    text = ", ".join(_parameter(parameters, index) for index in range(len(parameters)))
+    result = signature.return_annotation
+    arrow = "" if isinstance(value, type) or result is inspect.Signature.empty else f" -> {_annotation(result)}"
+    return f"({text}){arrow}"
+
+
+def _parameter(parameters, index):
+    each = parameters[index]
+    kinds = [parameter.kind for parameter in parameters[:index]]
+    star = "*, " if each.kind is each.KEYWORD_ONLY and not {each.KEYWORD_ONLY, each.VAR_POSITIONAL} & set(kinds) else ""
+    stars = {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "")
+    note = "" if each.annotation is each.empty else f": {_annotation(each.annotation)}"
+    default = "" if each.default is each.empty else f" = {each.default!r}" if note else f"={each.default!r}"
+    return f"{star}{stars}{each.name}{note}{default}"
+
+
+def _annotation(value):
+    text = value if isinstance(value, str) else inspect.formatannotation(value)
+    return re.sub(r"\b[a-z_][\w.]*\.(?=[A-Za-z])", "", text).replace("'", "").replace("NoneType", "None")
+
+
+def main() -> None:
+    """Write the pages."""
+    (DOCS / "reference.md").write_text(reference(), encoding="utf-8")
+    (DOCS / "protocol.md").write_text(protocol(), encoding="utf-8")
+    page = DOCS / "wire.md"
+    if page.exists():
+        page.write_text(wire(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
