@@ -91,7 +91,21 @@ class Lhlo(_Hello):
     syntax = "LHLO domain"
 
 
-class Mail(Command):
+class _WithPath(Command):
+    """MAIL and RCPT: what a client writes twice, to count and to send its octets, is kept."""
+
+    __slots__ = ("_octets",)
+    _octets: bytes
+
+    def __bytes__(self) -> bytes:
+        try:
+            return self._octets
+        except AttributeError:
+            self._octets = octets = super().__bytes__()
+            return octets
+
+
+class Mail(_WithPath):
     """MAIL FROM, the begin of a mail transaction (RFC 5321 section 4.1.1.2).
 
     Args:
@@ -115,7 +129,7 @@ class Mail(Command):
         self.parameters = check_parameters("MAIL", parameters)
         if reverse_path is not None and not reverse_path.domain:
             raise ParseError("no domain", reverse_path.local_part, enhanced="5.1.7")
-        if "SMTPUTF8" not in self.parameters and not self.argument_text().isascii():
+        if "SMTPUTF8" not in self.parameters and not bytes(self).isascii():
             raise ParseError("address needs SMTPUTF8", self.argument_text(), code=550, enhanced="5.6.7")
 
     def argument_text(self) -> str:
@@ -123,7 +137,7 @@ class Mail(Command):
         return f"FROM:<{path}> {emit_parameters(self.parameters)}" if self.parameters else f"FROM:<{path}>"
 
 
-class Rcpt(Command):
+class Rcpt(_WithPath):
     """RCPT TO, one recipient (RFC 5321 section 4.1.1.3).
 
     An address beyond ASCII may be sent only if the transaction's MAIL carried SMTPUTF8; this is not checked here.

@@ -101,6 +101,8 @@ def check_parameters(verb: str, parameters: "Mapping[str, Any]") -> "dict[str, A
     """
     if not parameters:
         return {}
+    if verb == "MAIL" and len(parameters) == 1 and _is_size(size := parameters.get("SIZE")):
+        return {"SIZE": size}  # what clients declare most often is not written and read back
     keywords = [keyword.upper() for keyword in parameters]
     try:
         text = emit_parameters(dict(zip(keywords, parameters.values(), strict=True)))
@@ -146,6 +148,10 @@ def _parse_size(text: str) -> int:
     if text.isdecimal() and text.isascii() and len(text) <= 20:
         return int(text)
     raise ParseError("bad SIZE", text, expected="1 to 20 digits")
+
+
+def _is_size(value: "Any") -> bool:
+    return type(value) is int and 0 <= value < 10**20
 
 
 def _one_of(*words: str) -> "Callable[[str], str]":
@@ -207,7 +213,7 @@ def _parse_mt_priority(text: str) -> int:
 
 
 def _parse_solicit(text: str) -> tuple[str, ...]:
-    if len(text) > 1000 or re.fullmatch(r"[A-Za-z][A-Za-z0-9._:-]*+(?:,[A-Za-z][A-Za-z0-9._:-]*+)*+", text) is None:
+    if len(text) > 1000 or re.fullmatch(r"[A-Za-z][A-Za-z0-9._:-]*+(?:,[A-Za-z][A-Za-z0-9._:-]*+)*", text) is None:
         raise ParseError("bad SOLICIT", text, expected="words between commas")
     return tuple(text.split(","))
 

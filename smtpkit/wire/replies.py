@@ -16,6 +16,11 @@ _REPLY_LINES = 512
 _FIVE = ord("5")  # the highest second digit in the grammar of a code (RFC 5321 section 4.2)
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 _SEPARATORS = frozenset({b" ", b"-", b""})
+_KNOWN = 256  # replies held
+_KNOWN_LINE = 64  # octets of their lines, at most
+
+# Servers say the same again and again: a reply of one short line, which may hold an enhanced status code, is made once.
+_by_line: "dict[bytes, Reply]" = {}
 
 
 class Reply(Value):
@@ -142,6 +147,8 @@ class ReplyAssembler:
             ParseError: the line is no part of a reply, its code differs from that of the lines before it, or
                 the reply has more than 512 lines or 64 KiB.
         """
+        if enhanced and not self._lines and (known := _by_line.get(line)) is not None:
+            return known
         code = _CODES.get(line[:3])
         separator = line[3:4]
         if code is None or separator not in _SEPARATORS or (self._strict and line[1] > _FIVE):
@@ -157,7 +164,10 @@ class ReplyAssembler:
         status = leading_status(text, code // 100) if enhanced else None
         if status is not None:
             text = text.partition(" ")[2]
-        return _made(code, (text,), status)
+        reply = _made(code, (text,), status)
+        if enhanced and len(line) <= _KNOWN_LINE and line[1] <= _FIVE:
+            _keep(line, reply)
+        return reply
 
     def _gather(self, line: bytes, code: int, text: str, enhanced: bool) -> Reply | None:
         lines = self._lines
@@ -211,6 +221,12 @@ def _made(code: int, lines: tuple[str, ...], status: EnhancedStatus | None) -> R
     reply.enhanced = status
     reply._octets = None
     return reply
+
+
+def _keep(line: bytes, reply: Reply) -> None:
+    if len(_by_line) >= _KNOWN:
+        _by_line.clear()
+    _by_line[line] = reply
 
 
 def _emit(reply: Reply) -> bytes:

@@ -114,3 +114,9 @@ def test_what_could_not_be_sent_is_not_made(make, code, enhanced):
     with pytest.raises(ParseError) as caught:
         make()
     assert (caught.value.code, caught.value.enhanced) == (code, enhanced)
+
+
+def test_mail_and_rcpt_write_their_octets_once():
+    for command in (Mail(Mailbox("a", "b.example"), {"SIZE": 9}), Rcpt(Mailbox("a", "b.example"))):
+        assert bytes(command) is bytes(command)
+        assert pickle.loads(pickle.dumps(command)) == command

@@ -342,3 +342,22 @@ def test_a_reply_has_at_most_64_kib():
     with pytest.raises(ParseError, match="without end"):
         parse_reply(b"250 " + b"x" * 65531 + b"\r\n")
     assert parse_reply(b"250 2.0.0 " + b"x" * 600 + b"\r\n").enhanced == EnhancedStatus(2, 0, 0)
+
+
+def test_the_same_line_gives_the_same_reply():
+    lines = [b"250 2.1.5 same line", *(b"250 2.0.0 queued as %d" % number for number in range(300))]
+    replies = [ReplyAssembler().add(line) for line in lines]
+    assert ReplyAssembler().add(lines[-1]) is replies[-1]
+    assert [ReplyAssembler(strict=True).add(line) for line in lines] == replies
+
+
+def test_a_line_that_is_known_still_depends_on_what_is_around_it():
+    known = b"250 2.1.5 known"
+    assert ReplyAssembler().add(known).text == "known"
+    assert ReplyAssembler().add(known, enhanced=False).text == "2.1.5 known"
+    assembler = ReplyAssembler()
+    assert assembler.add(b"250-2.1.5 first") is None
+    assert assembler.add(known).lines == ("first", "known")
+    assert ReplyAssembler().add(b"290 known").code == 290
+    with pytest.raises(ParseError):
+        ReplyAssembler(strict=True).add(b"290 known")
