@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _CLOSED = ConnectionClosed()
 _UNKNOWN_COMMAND = (500, 502)
 _MAY_BE_INTERMEDIATE = ("DATA", "AUTH")
+_LAST_CHUNK = "BDAT LAST"  # as the table of states has it
+_CHUNKS = ("BDAT", _LAST_CHUNK)
+_ENDS_MESSAGE = (END_OF_DATA, _LAST_CHUNK)
 _REPLY_LIMIT = 64 * 1024  # octets of one reply, its lines together
 _UNBOUNDED = 1 << 62
 _SHOWN = 80  # octets of what came that an error shows
@@ -86,7 +89,7 @@ class ClientConnection:
         self.closing: Reply | None = None  # the 421, or other reply, after which nothing can follow
         self._table = LMTP if config.lmtp else SMTP
         self._ahead = State.CONNECTED  # the state if all that is owed turns out well
-        self._owed: deque[c.Command | str] = deque([GREETING])
+        self._owed = deque([GREETING])  # what has no reply yet, by its name in the table of states
         self._accepted = 0  # recipients of this transaction
         self._assembler = ReplyAssembler()
         self._bare_lf = False  # what came last ends in a lone LF
@@ -121,15 +124,15 @@ class ClientConnection:
             self._send_response(item)
 
     def _send_command(self, command: c.Command) -> None:
-        verb = command.verb
-        following = self._table[self._ahead].get("BDAT LAST" if type(command) is c.Bdat and command.last else verb)
+        step = _LAST_CHUNK if type(command) is c.Bdat and command.last else command.verb
+        following = self._table[self._ahead].get(step)
         if following is None and type(command) is not c.UnknownCommand:
-            raise self._out_of_order(verb)
+            raise self._out_of_order(command.verb)
         if self._chunk_left or self.transport is not Transport.READ:
-            raise self._out_of_order(verb)
+            raise self._out_of_order(command.verb)
         octets = bytes(command)
         self._out.append(octets)
-        self._owed.append(command)
+        self._owed.append(step)
         if following is not None:
             self._ahead = following
         if type(command) is c.Bdat:
@@ -157,7 +160,7 @@ class ClientConnection:
         return None
 
     def _send_counted(self, chunk: BodyChunk) -> None:
-        expected = self._chunk_left or (self._owed and type(self._owed[-1]) is c.Bdat)  # BDAT 0 has an empty one
+        expected = self._chunk_left or (self._owed and self._owed[-1] in _CHUNKS)  # BDAT 0 has an empty one
         if len(chunk.data) > self._chunk_left or not expected:
             raise self._out_of_order(f"{len(chunk.data)} octets of content")
         self._chunk_left -= len(chunk.data)
@@ -207,10 +210,9 @@ class ClientConnection:
             return _CLOSED
         # The assembler bounds a reply whose lines have ended.
         while isinstance(line := self._lines.next_line(_UNBOUNDED), bytes):
-            owed = self._owed[0] if self._owed else None
-            verb = owed if owed is None or isinstance(owed, str) else owed.verb
+            step = self._owed[0] if self._owed else None
             try:
-                reply = self._assembler.add(line, enhanced=verb not in _WITHOUT_STATUS)
+                reply = self._assembler.add(line, enhanced=step not in _WITHOUT_STATUS)
             except ParseError as error:
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
@@ -226,24 +228,25 @@ class ClientConnection:
         return NEED_DATA
 
     def _matched(self, reply: "Reply") -> "Reply":
-        if reply.code == 421:
+        code = reply.code
+        if code == 421:
             self.closing = reply
-        if not self._owed:
+        owed = self._owed
+        if not owed:
             return self._unasked(reply)
-        owed = self._owed[0]
-        verb = owed if isinstance(owed, str) else owed.verb
-        if (reply.is_intermediate and verb not in _MAY_BE_INTERMEDIATE) or (verb == "DATA" and reply.is_positive):
-            raise self._violation(f"{reply.code} in answer to {verb}", bytes(reply), expected="another class of reply")
+        step = owed[0]
+        if (300 <= code < 400 and step not in _MAY_BE_INTERMEDIATE) or (code < 300 and step == "DATA"):
+            raise self._violation(f"{code} in answer to {step}", bytes(reply), expected="another class of reply")
         # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
-        if self.lmtp and _ends_message(owed) and self._accepted > 1:
+        if self.lmtp and step in _ENDS_MESSAGE and self._accepted > 1:
             self._accepted -= 1
             return reply
-        self._owed.popleft()
-        self._apply(owed, verb, reply)
-        if not self._owed and not self._chunk_left:
+        owed.popleft()
+        self._apply(step, reply)
+        if not owed and not self._chunk_left:
             self._ahead = self.state
-        if self.lmtp and self._owed and _ends_message(self._owed[0]) and not self._accepted:
-            self._owed.popleft()  # nobody to answer for
+        if self.lmtp and owed and owed[0] in _ENDS_MESSAGE and not self._accepted:
+            owed.popleft()  # nobody to answer for
             self._ahead = self.state
         return reply
 
@@ -254,41 +257,45 @@ class ClientConnection:
             return reply
         raise self._violation("a reply that nobody asked for", bytes(reply))
 
-    def _apply(self, owed: "c.Command | str", verb: str, reply: "Reply") -> None:
-        if verb == GREETING:
+    def _apply(self, step: str, reply: "Reply") -> None:
+        if step == GREETING:
             self.state = State.CONNECTED if reply.is_positive else State.REFUSED
-        elif verb == "AUTH":
+        elif step == "AUTH":
             self.state = State.AUTH if reply.is_intermediate else State.READY
         elif reply.code < 400:
-            self._succeeded(owed, verb, reply)
-        elif owed == END_OF_DATA or (self.lmtp and _ends_message(owed)):
-            self.state = self._ended()
-        elif verb == "BDAT" and self.state in (State.MAIL, State.RCPT, State.BDAT):
-            # What is left of the transaction is not known, LAST or not: only RSET can follow (RFC 3030 section 2).
-            self.state = State.BDAT_FAILED
-        if verb == "BDAT" and reply.code in _UNKNOWN_COMMAND:
-            self.closing = reply  # it has taken the chunk for commands, or will
+            self._succeeded(step, reply)
+        else:
+            self._failed(step, reply)
 
-    def _succeeded(self, owed: "c.Command | str", verb: str, reply: "Reply") -> None:
-        if _ends_message(owed):
+    def _succeeded(self, step: str, reply: "Reply") -> None:
+        if step in _ENDS_MESSAGE:
             self.state = self._ended()
             return
         # A server that gives 354 where it should not must still be given content (RFC 2920 section 3.1).
-        following = State.DATA if verb == "DATA" else self._table[self.state].get(verb)
+        following = State.DATA if step == "DATA" else self._table[self.state].get(step)
         if following is not None:
             self.state = following
-        if verb in ("EHLO", "LHLO"):
-            self.capabilities = Capabilities.parse(reply)
-        elif verb == "HELO":
-            self.capabilities = Capabilities()
-        elif verb == "RCPT":
+        if step == "RCPT":
             self._accepted += 1
-        elif verb == "MAIL" or verb == "RSET":
+        elif step == "MAIL" or step == "RSET":
             self._accepted = 0
-        elif verb == "STARTTLS":
+        elif step == "EHLO" or step == "LHLO":
+            self.capabilities = Capabilities.parse(reply)
+        elif step == "HELO":
+            self.capabilities = Capabilities()
+        elif step == "STARTTLS":
             self._starttls()
-        elif verb == "QUIT":
+        elif step == "QUIT":
             self._close()
+
+    def _failed(self, step: str, reply: "Reply") -> None:
+        if step == END_OF_DATA or (self.lmtp and step in _ENDS_MESSAGE):
+            self.state = self._ended()
+        elif step in _CHUNKS and self.state in (State.MAIL, State.RCPT, State.BDAT):
+            # What is left of the transaction is not known, LAST or not: only RSET can follow (RFC 3030 section 2).
+            self.state = State.BDAT_FAILED
+        if step in _CHUNKS and reply.code in _UNKNOWN_COMMAND:
+            self.closing = reply  # it has taken the chunk for commands, or will
 
     def _ended(self) -> State:
         self._accepted = 0
@@ -335,10 +342,8 @@ class ClientConnection:
         """What the next reply answers: "greeting", a verb, "end of data"; or "body" while content is sent."""
         if not self._owed:
             return "body" if self.state is State.DATA or self._chunk_left else "command"
-        owed = self._owed[0]
-        if isinstance(owed, str):
-            return owed
-        return END_OF_DATA if _ends_message(owed) else owed.verb
+        step = self._owed[0]
+        return END_OF_DATA if step == _LAST_CHUNK else step
 
     def _close(self) -> None:
         self.state = self._ahead = State.CLOSED
@@ -360,7 +365,3 @@ class ClientConnection:
         self._close()
         expected = expected or (f"a reply to {waiting}" if self._owed else "nothing")
         return RemoteProtocolError(what, state=state, expected=expected, received=octets)
-
-
-def _ends_message(owed: "c.Command | str") -> bool:
-    return owed == END_OF_DATA if isinstance(owed, str) else type(owed) is c.Bdat and owed.last
