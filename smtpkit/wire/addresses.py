@@ -24,15 +24,15 @@ _MAX_LABEL = 63
 # next character ends it, so nothing is read twice but for the two lookaheads that count.
 _ATEXT = r"[!#-'*+\-/-9=?A-Z^-~]"
 _LABEL = r"(?!-)[A-Za-z0-9-]{1,63}+(?<!-)"
-ASCII_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*+"
-ASCII_MAILBOX = rf"(?![^@]{{65}})(?![^>]{{255}})({_ATEXT}++(?:\.{_ATEXT}++)*+)@({ASCII_DOMAIN})"
+ASCII_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+ASCII_MAILBOX = rf"(?![^@]{{65}})(?![^>]{{255}})({_ATEXT}++(?:\.{_ATEXT}++)*)@({ASCII_DOMAIN})"
 
 # The complete grammar.  Its classes say what is excluded, so that they hold all that is beyond ASCII.
 _ATOM = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]++'
-_DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*+"
+_DOT_STRING = rf"{_ATOM}(?:\.{_ATOM})*"
 _DOMAIN = r'\[[^\x00-\x20\[\\\]\x7f]*+\]|[^\x00-\x20"(),:;<>@\[\\\]\x7f]++'
 _MAILBOX = rf"({_DOT_STRING}|{QUOTED_STRING})@({_DOMAIN})"
-_SOURCE_ROUTE = rf"@(?:{_DOMAIN})(?:,@(?:{_DOMAIN}))*+:"
+_SOURCE_ROUTE = rf"@(?:{_DOMAIN})(?:,@(?:{_DOMAIN}))*:"
 
 _match_ascii_mailbox = re.compile(ASCII_MAILBOX).fullmatch
 _match_dot_string = re.compile(_DOT_STRING).fullmatch

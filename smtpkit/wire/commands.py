@@ -85,7 +85,7 @@ TOLERANCES: "tuple[tuple[str, bytes, bytes | None, bytes, bytes | Callable[[re.M
         "several spaces between words",
         b"MAIL  FROM:<a@b.example>   SIZE=1",
         b"MAIL FROM:<a@b.example> SIZE=1",
-        rb'("(?:[^"\\]++|\\.)*+["\\]?+)|  ++',  # a Quoted-string, even an unfinished one, stays as it is
+        rb'("(?:[^"\\]++|\\.)*"?+)|  ++',  # a Quoted-string, even an unfinished one, stays as it is
         _squeeze,
     ),
     (
@@ -99,7 +99,7 @@ TOLERANCES: "tuple[tuple[str, bytes, bytes | None, bytes, bytes | Callable[[re.M
         "no angle brackets",
         b"MAIL FROM:a@b.example SIZE=1",
         b"MAIL FROM:<a@b.example> SIZE=1",
-        rb'\A(MAIL FROM:|RCPT TO:)((?:"(?:[^"\\]++|\\.)*+")?+[^ "<>]++)(?= |\Z)',
+        rb'\A(MAIL FROM:|RCPT TO:)((?:"(?:[^"\\]++|\\.)*")?[^ "<>]++)(?= |\Z)',
         rb"\1<\2>",
     ),
     (
@@ -154,8 +154,8 @@ def parse_command(line: bytes, *, smtputf8: bool = False, strict: bool = True) -
 
 
 # What parse_parameters gets is ASCII without control characters; the rest it checks itself.
-_END = r">(?: ([!-~ ]++))?+(?:\r\n)?+\Z"
-_match_mail = re.compile(rf" [Ff][Rr][Oo][Mm]:<(?:{ASCII_MAILBOX})?+{_END}").match
+_END = r">(?: ([!-~ ]++))?(?:\r\n)?\Z"
+_match_mail = re.compile(rf" [Ff][Rr][Oo][Mm]:<(?:{ASCII_MAILBOX})?{_END}").match
 _match_rcpt = re.compile(rf" [Tt][Oo]:<{ASCII_MAILBOX}{_END}").match
 _new = object.__new__
 
@@ -316,7 +316,7 @@ def _question(kind: "type[Vrfy] | type[Expn]") -> "Callable[[str, bool], Command
 
 
 # One word, or one in which Quoted-strings hide the spaces, such as "John Doe"@host.
-_WORD = rf'((?:[^\x00- "\\\x7f]|{QUOTED_STRING})++)'
+_WORD = rf'((?:[^\x00- "\\\x7f]|{QUOTED_STRING})+)'
 
 
 def _parse_bdat(argument: str, smtputf8: bool) -> Bdat:

@@ -6,7 +6,7 @@ from smtpkit.errors import ParseError
 
 __all__ = ["QUOTED_STRING", "check_no_controls", "quote", "unquote", "write_string"]
 
-QUOTED_STRING = r'"(?:[^\x00-\x1f"\\\x7f]|\\[\x20-\x7e])*+"'
+QUOTED_STRING = r'"(?:[^\x00-\x1f"\\\x7f]|\\[\x20-\x7e])*"'
 """The pattern of a Quoted-string; beyond ASCII all is allowed."""
 
 

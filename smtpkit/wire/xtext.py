@@ -8,12 +8,12 @@ __all__ = ["utf8_xtext_decode", "utf8_xtext_encode", "xtext_decode", "xtext_enco
 
 # Patterns as text: `re` compiles and keeps those that are used, and most connections use none.
 # xchar: %d33-126 but "+" and "=" (RFC 3461 section 4).
-_XTEXT = r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*+"
+_XTEXT = r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*"
 _HEXCHAR = rb"\+(..)"
 _NO_XCHAR = rb"[^!-*,-<>-~]"
 # QCHAR: xchar but "\" (RFC 6533 section 3).  Beyond ASCII the text stands for itself, or as \x{...}: two to six
 # digits, no leading zero but in two-digit forms.
-_UTF8_XTEXT = r"(?:[^\x00- +=\\\x7f]|\\x\{(?:[0-9A-Fa-f]{2}|[1-9A-Fa-f][0-9A-Fa-f]{2,4}|10[0-9A-Fa-f]{4})\})++"
+_UTF8_XTEXT = r"(?:[^\x00- +=\\\x7f]|\\x\{(?:[0-9A-Fa-f]{2}|[1-9A-Fa-f][0-9A-Fa-f]{2,4}|10[0-9A-Fa-f]{4})\})+"
 _EMBEDDED = r"\\x\{([^}]{2,6})\}"
 _NO_QCHAR = r"[^!-*,-<>-\[\]-~]"
 _NO_QCHAR_IN_ASCII = r"[\x00- +=\\\x7f]"

@@ -158,13 +158,15 @@ def patterns():
 def linear(pattern, *, unanchored):
     """Say why a pattern could take more than linear time, or nothing.
 
-    A repeat of a long stretch is possessive: what it took it never gives back.  One such repeat may stand in
+    A repeat of a long stretch gives nothing back: it is possessive, or what follows it begins with a character that
+    begins none of its turns, so that each turn given back fails at once.  Groups repeat in the second way: Python
+    before 3.11.5 forgets where a possessive group stood before the turn that failed.  One such repeat may stand in
     another if each of its turns either moves on or fails at its first characters.  An alternative in a repeat that
     may go far before it fails begins with a character that begins no later alternative: its failure ends the repeat.
     A pattern that is looked for everywhere fails at its first characters too, or begins with \\A.
     """
     tree = re._parser.parse(pattern)
-    problems = list(_problems(tree, 0))
+    problems = list(_problems(tree, 0, frozenset()))
     begins = tree.data[0] if tree.data else None
     anchored = begins is not None and str(begins[0]) == "AT" and str(begins[1]) == "AT_BEGINNING_STRING"
     if unanchored and not anchored and _fails_late(tree):
@@ -172,13 +174,19 @@ def linear(pattern, *, unanchored):
     return problems
 
 
-def _problems(sequence, depth):
-    for operation, value in sequence:
+def _problems(sequence, depth, following):
+    for index, (operation, value) in enumerate(sequence):
         name = str(operation)
         parts = _parts(name, value)
-        if name.endswith("_REPEAT") and _is_long(_width(name, value)):
-            yield from _problems_of_repeat(name, value, depth)
-            depth_inside = depth + (value[1] > 1)
+        behind = _behind(sequence[index + 1 :], following)
+        if name.endswith("_REPEAT"):
+            again = _first(value[2]) if value[1] > 1 else frozenset()
+            if _is_long(_width(name, value)):
+                yield from _problems_of_repeat(name, value, depth, behind)
+                depth_inside = depth + (value[1] > 1)
+            else:
+                depth_inside = depth
+            behind |= again
         else:
             depth_inside = depth
         if name in ("ASSERT", "ASSERT_NOT") and any(_is_long(part.getwidth()[1]) for part in parts):
@@ -186,17 +194,37 @@ def _problems(sequence, depth):
         if name in ("GROUPREF", "GROUPREF_EXISTS"):
             yield "it refers to a group"
         if name == "BRANCH" and depth:
-            for index, part in enumerate(parts):
-                later = frozenset().union(*(_first(other) for other in parts[index + 1 :]))
+            for number, part in enumerate(parts):
+                later = frozenset().union(*(_first(other) for other in parts[number + 1 :]))
                 if _is_long(part.getwidth()[1]) and _first(part) & later:
                     yield "in a repeat, two alternatives begin alike, the first of them long"
         for part in parts:
-            yield from _problems(part, depth_inside)
+            yield from _problems(part, depth_inside, behind)
 
 
-def _problems_of_repeat(name, value, depth):
+def _behind(rest, following):
+    """The characters with which what follows may begin; none at the end of the input."""
+    begins = frozenset()
+    for operation, value in rest:
+        name = str(operation)
+        if name == "AT":
+            return begins if str(value) == "AT_END_STRING" else begins | following
+        if name in ("ASSERT", "ASSERT_NOT"):
+            continue
+        if name in ONE_CHARACTER:
+            return begins | _first([(operation, value)])
+        parts = _parts(name, value)
+        if not parts:
+            return ALL  # it refers to a group
+        begins |= frozenset().union(*(_first(part) for part in parts))
+        if min(part.getwidth()[0] for part in parts) and not (name.endswith("_REPEAT") and not value[0]):
+            return begins
+    return begins | following
+
+
+def _problems_of_repeat(name, value, depth, behind):
     _, most, body = value
-    if most > 1 and name != "POSSESSIVE_REPEAT":
+    if most > 1 and name != "POSSESSIVE_REPEAT" and _first(body) & behind:
         yield "a long repeat gives back"
     if most == 1 and depth:
         yield "in a repeat, a long part is optional"
