@@ -37,10 +37,10 @@ def one_line(problem: object) -> str:
 def settle() -> None:
     """Make the two streams take any text, and write what they hold."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            _flush(stream)  # first, since reconfigure() writes too
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-        if stream is not None:
-            _flush(stream)
 
 
 def _write(stream: "TextIO | None", line: str) -> None:
