@@ -129,24 +129,34 @@ def _split(where: str) -> "tuple[str, str, str, dict[str, str]]":
     if "#" in where or "@" in query + path:
         # These may be the rest of a password, which no error shows.
         raise ValueError("in a user name or password of a URL, each of / ? # @ : and % is written as % and two digits")
+    path = unquote(slash + path) if path else ""
+    if "\0" in path:
+        raise ValueError("the path of a socket holds no NUL")
     options = dict(parse_qsl(query, keep_blank_values=True))
     if not options.keys() <= _OPTIONS:
         raise ValueError(f"the URL's options are none but {', '.join(sorted(_OPTIONS))}")
-    return scheme, netloc, unquote(slash + path) if path else "", options
+    return scheme, netloc, path, options
 
 
 def _authority(netloc: str) -> "tuple[str, str, int | None]":
     user, _, address = netloc.rpartition("@")
     if address.startswith("["):
         host, bracket, after = address[1:].partition("]")
-        if not bracket or (after and not after.startswith(":")):
+        numbers, _, scope = host.partition("%")
+        if not bracket or (after and not after.startswith(":")) or not _is_ip_address(numbers) or not scope.isascii():
             raise ValueError("an IPv6 address in a URL stands in brackets, a port behind them")
         port = after[1:]
     else:
         host, _, port = address.partition(":")
+        if "[" in host or "]" in host:
+            raise ValueError("brackets in a URL stand around all of the host")
     if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) <= 65535):
         raise ValueError("what stands behind the host and its colon is no port, a number from 1 to 65535")
     return user, host, int(port) if port else None
+
+
+def _is_ip_address(text: str) -> bool:
+    return is_address_literal(f"[IPv6:{text}]") or is_address_literal(f"[{text}]")
 
 
 def _from_url(user: str) -> Credentials | None:
