@@ -16,7 +16,9 @@ LAYERS = ("wire", "sasl", "protocol")
 
 
 def modules() -> list[Path]:
-    return sorted(path for layer in LAYERS for path in (ROOT / "smtpkit" / layer).glob("*.py") if path.name != "__init__.py")
+    return sorted(
+        path for layer in LAYERS for path in (ROOT / "smtpkit" / layer).glob("*.py") if path.name != "__init__.py"
+    )
 
 
 def gaps(module: Path) -> str:
