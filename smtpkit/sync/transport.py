@@ -1,5 +1,6 @@
 """Octets between a blocking socket and a driver: what reads, writes and waits in a thread."""
 
+import select
 import socket
 import struct
 import threading
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from smtpkit.protocol.client_driver import ClientDriver
 
 _BUFFER = 64 * 1024  # larger reads cost an mmap each
+_AT_ONCE = 16 * 1024  # octets that most sockets have room for
 _FOREVER = 86400.0
+_INEXACT = 1.01  # a time-out may be off by a hundredth
 _SHORTEST = 0.001  # seconds; 0 would mean for ever
 _LINGER = 5.0  # seconds that closing waits for a peer that does not stop talking
 _NOTICED = 0.05  # seconds; shorter waits are added up before the rate of content is looked at
@@ -55,8 +58,9 @@ class Transport:
         self._serve = serve
         self._ended = ended
         self._sock: socket.socket
-        self._deadline: float | None = None  # of time.monotonic()
-        self._since = 0.0
+        self._arrivals = select.poll()
+        self._deadline: float | None = None  # of time.monotonic(), as the next
+        self._due = 0.0  # when the present wait ends
         self._seen = -1
         self._timeouts = {socket.SO_RCVTIMEO: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
@@ -120,7 +124,7 @@ class Transport:
         with self._lock:
             self._waiting = not self._ending
         while not self._ending and (left := until - monotonic()) > 0:
-            self._set_timeout(socket.SO_RCVTIMEO, max(left, _SHORTEST))
+            self._set_timeout(socket.SO_RCVTIMEO, left)
             if not self._sock.recv(_BUFFER):
                 break
 
@@ -140,6 +144,7 @@ class Transport:
         self._sock = sock
         self.peer = peer
         sock.setblocking(True)
+        self._arrivals.register(sock, select.POLLIN)
         with suppress(OSError):  # the peer may have gone again; reading tells
             self.local = sock.getsockname()
             if sock.family != getattr(socket, "AF_UNIX", None):
@@ -171,11 +176,8 @@ class Transport:
             self._time_is_up(flushed=False)
             return False
         self._seen = -1  # a wait begins
-        rest = memoryview(octets)
         try:
-            while rest:
-                self._set_timeout(socket.SO_SNDTIMEO, self._left())
-                rest = rest[self._sock.send(rest) :]
+            self._send(octets)
         except BlockingIOError:
             self._read_ready()
             self._time_is_up(flushed=False)
@@ -186,13 +188,22 @@ class Transport:
             return True
         return False
 
+    def _send(self, octets: bytes) -> None:
+        if len(octets) <= _AT_ONCE:
+            # What the kernel has room for needs no time-out.
+            with suppress(BlockingIOError):
+                octets = octets[self._sock.send(octets, socket.MSG_DONTWAIT) :]
+        rest = memoryview(octets)
+        while rest:
+            self._set_timeout(socket.SO_SNDTIMEO, self._left())
+            rest = rest[self._sock.send(rest) :]
+
     def _read(self) -> None:
-        self._set_timeout(socket.SO_RCVTIMEO, self._left())
         if self._stands_idle():
             return
         started = monotonic()
         try:
-            octets = self._sock.recv(_BUFFER)
+            octets = self._received()
         except BlockingIOError:
             self.driver.timed_out()
             return
@@ -207,6 +218,18 @@ class Transport:
             self.driver.shut_down()
         elif isinstance(self.driver, ServerDriver):
             self._measure(self.driver, monotonic() - started)
+
+    def _received(self) -> bytes:
+        while True:
+            left = self._left()
+            # Nearly every read would pay for another time-out.  One that ends too early is made again.
+            if not left / 8 <= self._timeouts[socket.SO_RCVTIMEO] <= left * _INEXACT:
+                self._set_timeout(socket.SO_RCVTIMEO, left)
+            try:
+                return self._sock.recv(_BUFFER)
+            except BlockingIOError:
+                if self._timeouts[socket.SO_RCVTIMEO] >= left / _INEXACT:
+                    raise
 
     def _time_is_up(self, *, flushed: bool) -> None:
         if isinstance(self.driver, ServerDriver):
@@ -223,9 +246,8 @@ class Transport:
 
     def _read_ready(self) -> None:
         with suppress(OSError):
-            octets = self._sock.recv(_BUFFER, socket.MSG_DONTWAIT)
-            if octets:
-                self.driver.receive(octets)
+            if self._arrivals.poll(0):
+                self.driver.receive(self._sock.recv(_BUFFER, socket.MSG_DONTWAIT))
 
     def _stands_idle(self) -> bool:
         # Whether the server ends, so that nothing is to be awaited; if not, it may wake this thread.
@@ -250,25 +272,20 @@ class Transport:
     # now and then would keep a connection.
 
     def _left(self) -> float:
-        waits = self.driver.waits
-        seconds = self.driver.timeout
         now = monotonic()
-        if waits != self._seen:
-            self._seen = waits
-            self._since = now
-        else:
-            seconds += self._since - now
-        if self._deadline is not None:
-            seconds = min(seconds, self._deadline - now)
-        return max(seconds, _SHORTEST)
+        if self.driver.waits != self._seen:
+            self._seen = self.driver.waits
+            self._due = now + self.driver.timeout
+        due = self._due if self._deadline is None else min(self._due, self._deadline)
+        return max(due - now, _SHORTEST)
 
     def _set_timeout(self, option: int, seconds: float) -> None:
         # In the kernel: a time-out of Python's own costs a poll() for each read.
-        if seconds != self._timeouts[option]:
-            self._timeouts[option] = seconds
-            whole = int(min(seconds, _FOREVER))
-            microseconds = int((seconds - whole) * 1e6) if seconds < _FOREVER else 0
-            self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, microseconds))
+        milliseconds = round(min(max(seconds, _SHORTEST), _FOREVER) * 1000)
+        if milliseconds / 1000 != self._timeouts[option]:
+            self._timeouts[option] = milliseconds / 1000
+            whole, rest = divmod(milliseconds, 1000)
+            self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, rest * 1000))
 
 
 def wait(event: threading.Event, seconds: float) -> None:

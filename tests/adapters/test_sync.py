@@ -1,13 +1,15 @@
 """What only threads and blocking sockets can get wrong."""
 
+import contextlib
 import errno
 import socket
 import threading
+from time import monotonic
 
 import pytest
 
 import smtpkit.sync
-from smtpkit import ConnectionLost, Limits, Noop, RemoteProtocolError
+from smtpkit import ConnectionLost, Limits, Noop, RemoteProtocolError, Timeout, Timeouts
 
 BODY = b"Subject: test\r\n\r\ntext\r\n"
 
@@ -94,3 +96,25 @@ def test_a_server_is_closed_from_any_thread_any_number_of_times():
         assert server.connections == 0
         with pytest.raises(RemoteProtocolError, match="421"):
             client.command(Noop())
+
+
+def test_a_wait_lasts_its_own_time_after_a_shorter_one():
+    own, peer = socket.socketpair()
+    with own, peer:
+        peer.sendall(b"220 server.example\r\n")
+        began = monotonic()
+        with pytest.raises(Timeout, match="EHLO"):
+            smtpkit.sync.connect("server.example", sock=own, timeouts=Timeouts(greeting=0.05, hello=0.2))
+        assert 0.19 < monotonic() - began < 2
+
+
+def test_a_peer_that_does_not_read_is_waited_for_so_long():
+    own, peer = socket.socketpair()
+    with own, peer:
+        peer.sendall(b"220 server.example\r\n")
+        own.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while own.send(bytes(1024)):
+                pass
+        with pytest.raises(Timeout):
+            smtpkit.sync.connect("server.example", sock=own, timeouts=0.05)
