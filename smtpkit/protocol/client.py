@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Event = Reply | ConnectionClosed | Literal[Signal.NEED_DATA]
 
 _CLOSED = ConnectionClosed()
+_OVER, _READ = State.CLOSED, Transport.READ  # members of an Enum take their time to be found
 _UNKNOWN_COMMAND = (500, 502)
 _MAY_BE_INTERMEDIATE = ("DATA", "AUTH")
 _LAST_CHUNK = "BDAT LAST"  # as the table of states has it
@@ -114,7 +115,7 @@ class ClientConnection:
         Raises:
             LocalProtocolError: it is out of order; `.expected` says what is not.
         """
-        if self.state is State.CLOSED:
+        if self.state is _OVER:
             raise self._out_of_order(type(item).__name__)
         if isinstance(item, c.Command):
             self._send_command(item)
@@ -128,7 +129,7 @@ class ClientConnection:
         following = self._table[self._ahead].get(step)
         if following is None and type(command) is not c.UnknownCommand:
             raise self._out_of_order(command.verb)
-        if self._chunk_left or self.transport is not Transport.READ:
+        if self._chunk_left or self.transport is not _READ:
             raise self._out_of_order(command.verb)
         octets = bytes(command)
         self._out.append(octets)
@@ -206,7 +207,7 @@ class ClientConnection:
             RemoteProtocolError: what came is no reply, or nobody asked for it.  The connection can then only
                 be closed.
         """
-        if self.state is State.CLOSED:
+        if self.state is _OVER:
             return _CLOSED
         # The assembler bounds a reply whose lines have ended.
         while isinstance(line := self._lines.next_line(_UNBOUNDED), bytes):

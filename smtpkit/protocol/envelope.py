@@ -39,11 +39,11 @@ class Envelope(Value):
         rcpt_parameters: "Parameters | Sequence[Parameters] | None" = None,
     ) -> None:
         self.sender = reverse_path(sender)
-        self.recipients = tuple(forward_path(recipient) for recipient in recipients)
+        self.recipients = tuple(map(forward_path, recipients))
         self.mail_parameters: Parameters = dict(mail_parameters or {})
         if rcpt_parameters is None or isinstance(rcpt_parameters, Mapping):
             rcpt_parameters = (rcpt_parameters or {},) * len(self.recipients)
-        self.rcpt_parameters: tuple[Parameters, ...] = tuple(dict(each) for each in rcpt_parameters)
+        self.rcpt_parameters: tuple[Parameters, ...] = tuple(map(dict, rcpt_parameters))
         if len(self.rcpt_parameters) != len(self.recipients):
             raise ParseError("not as many rcpt_parameters as recipients", expected="one mapping, or one for each")
 

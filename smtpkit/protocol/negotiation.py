@@ -51,14 +51,14 @@ def negotiate(
     _declare_size(capabilities, parameters, body, size)
     _declare_body(capabilities, parameters, body, eight_bit)
     sender, recipients = envelope.sender, envelope.recipients
-    if utf8_header or not all(each is None or each.is_ascii for each in (sender, *recipients)):
+    if utf8_header or not ((sender is None or sender.is_ascii) and all(map(str.isascii, addresses))):
         if "SMTPUTF8" in capabilities:
             parameters["SMTPUTF8"] = True
         else:
             sender = sender and in_ascii(sender)
             recipients = tuple(in_ascii(recipient) for recipient in recipients)
     commands = {
-        address: Rcpt(recipient, _demanded(capabilities, each))
+        address: Rcpt(recipient, _demanded(capabilities, each) if each else each)
         for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True)
     }
     return Mail(sender, parameters), commands

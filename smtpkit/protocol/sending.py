@@ -88,14 +88,9 @@ class Sending:
     def __init__(
         self, client: "ClientConnection", sender: "Any", recipients: "Any", body: "Any", options: "dict[str, Any]"
     ) -> None:
-        unknown = options.keys() - OPTIONS.keys()
-        if unknown:
-            raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {', '.join(OPTIONS)}")
-        if isinstance(recipients, (str, Mailbox)):
-            recipients = [recipients]
-        if options.get("raise_for", "all") not in ("all", "any"):
-            raise ValueError(f"raise_for is all or any, not {options['raise_for']!r}")
-        recipients = list(recipients)
+        if options:
+            _check_options(options)
+        recipients = [recipients] if isinstance(recipients, (str, Mailbox)) else list(recipients)
         by_address = {str(each): each for each in recipients}
         if not by_address:
             raise LocalProtocolError("a message needs a recipient", expected="at least one")
@@ -103,7 +98,10 @@ class Sending:
         self._options = options
         self._addresses = list(by_address)
         self._envelope = Envelope(
-            sender, by_address.values(), self._mail_parameters(), self._rcpt_parameters(recipients)
+            sender,
+            by_address.values(),
+            self._mail_parameters() if options else None,
+            self._rcpt_parameters(recipients) if options else None,
         )
         self._scan: BodyScan | None = None
         self.deadline: float | None = options.get("deadline")
@@ -234,3 +232,11 @@ class Sending:
                 wanted["ORCPT"] = OriginalRecipient("rfc822" if address.isascii() else "utf-8", address)
             parameters.setdefault(address, {**wanted, **own})
         return list(parameters.values())
+
+
+def _check_options(options: "dict[str, Any]") -> None:
+    unknown = options.keys() - OPTIONS.keys()
+    if unknown:
+        raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {', '.join(OPTIONS)}")
+    if options.get("raise_for", "all") not in ("all", "any"):
+        raise ValueError(f"raise_for is all or any, not {options['raise_for']!r}")

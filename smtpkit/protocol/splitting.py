@@ -52,6 +52,8 @@ def transactions(
         SMTPError: as `transaction()`, if nobody was accepted; with raise_for="any" whatever failed.
         NotSupported: the recipients need several transactions, and these cannot be made.
     """
+    if len(recipients) == 1:
+        return (yield from transaction(client, mail, recipients, make_body(), partial=partial, chunking=chunking))
     limit = _limit(client, len(recipients), replayable, max_recipients, partial)
     outcomes: dict[str, Outcome] = {}
     waiting = dict(recipients)

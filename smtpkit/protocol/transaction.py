@@ -216,14 +216,15 @@ class _Attempt:
         self._asked += 1
 
     def _take_final(self, replies: "Sequence[Reply]", broken: bool) -> None:
-        if replies[0].is_positive and not self._ends():
+        ends = self._ends()
+        if replies[0].is_positive and not ends:
             return  # a chunk but the last was taken
-        one_by_one = self._lmtp and self._ends() and (broken or len(replies) == len(self.pending))
-        if not one_by_one:
-            replies = [replies[0]] * len(self.pending)  # one for all, perhaps before the end
-        for address, reply in zip(self.pending, replies, strict=False):
-            self.outcomes[address] = Outcome.of(reply)
-        self.pending = self.pending[len(replies) :]
+        if self._lmtp and ends and (broken or len(replies) == len(self.pending)):
+            self.outcomes.update(zip(self.pending, map(Outcome.of, replies), strict=False))
+            self.pending = self.pending[len(replies) :]
+        else:
+            self.outcomes.update(dict.fromkeys(self.pending, Outcome.of(replies[0])))  # perhaps before the end
+            self.pending = []
 
     def _ends(self) -> bool:
         last = self._group[-1] if self._group else None
@@ -255,9 +256,9 @@ class _Attempt:
 
     def check_verdict(self) -> None:
         """Raise if nobody got the message."""
-        outcomes = self.ordered()
-        if not any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes.values()):
-            reply = next(outcome.reply for address, outcome in outcomes.items() if address not in self._refused)
+        if not self._anybody_accepted:
+            outcomes = self.ordered().items()
+            reply = next(outcome.reply for address, outcome in outcomes if address not in self._refused)
             assert reply is not None
             raise MessageRefused(reply, message=f"the message was refused: {reply}")
 
