@@ -10,8 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS
 from smtpkit.protocol.sending import OPTIONS
@@ -19,6 +18,7 @@ from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire.commands import TOLERANCES
 from smtpkit.wire.parameters import PARAMETERS
 
+DOCS = Path(__file__).parent
 MODULES = {
     "smtpkit": "The core of both roles, without I/O.",
     "smtpkit.sync": "Client and server with blocking sockets and threads.",
@@ -28,12 +28,14 @@ MODULES = {
 }
 REFERENCE = """# Reference
 
-Every public name, its signature, and the first line of its description; `help()` shows the rest: arguments, errors, sources.
+Every public name, its signature, and the first line of its description.
+`help()` shows the rest: arguments, errors, sources.
 This page is printed by `docs/make_reference.py`.
 """
 PROTOCOL = """# Tables of the protocol
 
-Both are printed from the code by `docs/make_reference.py`: the order of commands from `smtpkit/protocol/states.py`, and the extensions from `smtpkit/protocol/extensions.py`.
+`docs/make_reference.py` prints them from the code.
+The order of commands is in `smtpkit/protocol/states.py`, the extensions are in `smtpkit/protocol/extensions.py`.
 """
 STATES = """## Which command may follow in which state
 
@@ -48,8 +50,10 @@ The same table with LHLO in the place of EHLO, and without HELO (RFC 2033 sectio
 """
 EXTENSIONS_INTRODUCTION = """## Extensions
 
-One entry of the registry drives both roles: what EHLO shows, which verbs and parameters are legal, how long a line may be, and what must be offered with it.
-A server offers those marked "default" unless `ServerConfig(extensions=…)` says otherwise; STARTTLS and AUTH come with the TLS and AUTH settings.
+One entry of the registry drives both roles.
+It says what EHLO shows, which verbs and parameters are legal, how long a line may be, and what must be offered with it.
+A server offers those marked "default" unless `ServerConfig(extensions=…)` says otherwise.
+STARTTLS and AUTH come with the TLS and AUTH settings.
 An application adds its own by putting an `Extension` into that list.
 """
 
@@ -133,7 +137,7 @@ def _entry(name, value):
         if issubclass(value, enum.Enum):
             lines.append("Members: " + ", ".join(f"`{member}`" for member in value.__members__) + ".")
         members = list(_members(value))
-        return "\n".join(lines + ([""] + members if members else [])) + "\n"
+        return "\n".join(lines + (["", *members] if members else [])) + "\n"
     if callable(value):
         return f"### `{name}{_signature(value)}`\n\n{_first(value)}\n"
     return f"### `{name}`\n\n{_constant(value)}\n"
