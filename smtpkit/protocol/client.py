@@ -243,7 +243,10 @@ class ClientConnection:
             self._accepted -= 1
             return reply
         owed.popleft()
-        self._apply(step, reply)
+        if code < 400:
+            self._succeeded(step, reply)
+        else:
+            self._failed(step, reply)
         if not owed and not self._chunk_left:
             self._ahead = self.state
         if self.lmtp and owed and owed[0] in _ENDS_MESSAGE and not self._accepted:
@@ -258,16 +261,6 @@ class ClientConnection:
             return reply
         raise self._violation("a reply that nobody asked for", bytes(reply))
 
-    def _apply(self, step: str, reply: "Reply") -> None:
-        if step == GREETING:
-            self.state = State.CONNECTED if reply.is_positive else State.REFUSED
-        elif step == "AUTH":
-            self.state = State.AUTH if reply.is_intermediate else State.READY
-        elif reply.code < 400:
-            self._succeeded(step, reply)
-        else:
-            self._failed(step, reply)
-
     def _succeeded(self, step: str, reply: "Reply") -> None:
         if step in _ENDS_MESSAGE:
             self.state = self._ended()
@@ -280,6 +273,10 @@ class ClientConnection:
             self._accepted += 1
         elif step == "MAIL" or step == "RSET":
             self._accepted = 0
+        elif step == "AUTH":
+            self.state = State.AUTH if reply.is_intermediate else State.READY
+        elif step == GREETING:
+            self.state = State.CONNECTED
         elif step == "EHLO" or step == "LHLO":
             self.capabilities = Capabilities.parse(reply)
         elif step == "HELO":
@@ -295,6 +292,10 @@ class ClientConnection:
         elif step in _CHUNKS and self.state in (State.MAIL, State.RCPT, State.BDAT):
             # What is left of the transaction is not known, LAST or not: only RSET can follow (RFC 3030 section 2).
             self.state = State.BDAT_FAILED
+        elif step == "AUTH":
+            self.state = State.READY
+        elif step == GREETING:
+            self.state = State.REFUSED
         if step in _CHUNKS and reply.code in _UNKNOWN_COMMAND:
             self.closing = reply  # it has taken the chunk for commands, or will
 

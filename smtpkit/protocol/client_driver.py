@@ -165,7 +165,7 @@ class ClientDriver(Driver):
         elif core.state is not State.GREETING:
             # What the server said unasked would be taken for its answer to the next command.
             try:
-                yield from self._early()
+                yield from self._early("command")
             except RemoteProtocolError as error:
                 error.may_retry = True  # nothing was sent
                 raise
@@ -184,12 +184,12 @@ class ClientDriver(Driver):
         self._replies = []
         if core.state is State.DATA and not core.owed:
             # While the user's body was asked for, the server may have given up.
-            early = self._said()
+            early = self._said("body")
             if early:
                 return early
         for item in items:
             core.send(item)
-        return (yield from self._answers()) if core.owed else (yield from self._early())
+        return (yield from self._answers()) if core.owed else (yield from self._early("body"))
 
     def _answers(self) -> "Steps":
         # All replies that are owed.
@@ -209,15 +209,14 @@ class ClientDriver(Driver):
                 replies.append(event)
         return replies
 
-    def _early(self) -> "Steps":
+    def _early(self, stage: str) -> "Steps":
         # In the middle of content nothing is owed, but a server may give up.
         self.waits += 1
         yield WRITE
-        return self._said()
+        return self._said(stage)
 
-    def _said(self) -> "list[Reply]":
+    def _said(self, stage: str) -> "list[Reply]":
         self._replies = []
-        stage = self._stage
         event = self.core.next_event()
         if event is NEED_DATA:
             if self._loss is not None:

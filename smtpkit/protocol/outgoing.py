@@ -76,6 +76,9 @@ class Outgoing:
     def whole(self) -> bytes:
         """All of a held body, as it is to be sent."""
         assert self.body is not None
+        scan = self.scan
+        if scan is not None and self._normalizer is None:
+            return self.body if self.binary or scan.ends_with_newline else self.body + b"\r\n"
         return b"".join([*self.feed(self.body), *self.finish()])
 
     def feed(self, chunk: "bytes | bytearray | memoryview") -> "Iterable[bytes]":

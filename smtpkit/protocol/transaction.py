@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # A group's replies are read before the next group goes out, so that nothing can deadlock (RFC 2920 section 3.1).
 _GROUP_COMMANDS = 128
 _GROUP_OCTETS = 32 * 1024 - 32  # and DATA or BDAT
-_ONE_CHUNK = 64 * 1024  # octets of content that may leave with the commands, as one BDAT LAST
+_ONE_CHUNK = 64 * 1024  # octets of content that leave in one piece: as one BDAT LAST, with the commands
 
 
 def transaction(
@@ -90,10 +90,8 @@ def _converse(
 ) -> "Generator[Wanted, Any, None]":
     pipelining = "PIPELINING" in client.capabilities
     chunked = _is_chunked(client, body, chunking)
-    whole = body.whole() if chunked and body.size_held(_ONE_CHUNK) else None
-    start: Group = () if chunked else (Data(),)
-    if whole is not None:
-        start = (Bdat(len(whole), True), BodyChunk(whole, True))
+    whole = _piece(body.whole(), True, chunked) if body.size_held(_ONE_CHUNK) else None
+    start: Group = (whole or ()) if chunked else (Data(),)
     # An LMTP server answers BDAT LAST once for each accepted recipient: how often must be known beforehand.
     together = pipelining and partial and not (client.lmtp and chunked)
 
@@ -111,6 +109,8 @@ def _converse(
     attempt.check_start(partial)
     if whole is None:
         yield from _content(attempt, body, chunked)
+    elif not chunked:
+        attempt.take((yield attempt.begin(whole)))
 
 
 def _is_chunked(client: "ClientConnection", body: "Outgoing", chunking: bool | None) -> bool:
