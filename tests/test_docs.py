@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from smtpkit import AuthPolicy, Limits, ServerConfig, Timeouts
 from smtpkit.wire.parameters import PARAMETERS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-PATIENCE = 20  # seconds until a program that hangs fails
+PATIENCE = 60  # seconds until a program that hangs fails
 BLOCK = re.compile(r"^```(python(?: run)?)\n(.*?)^```$(?:\n\n?```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 
 
@@ -113,6 +114,29 @@ def test_the_sequences_at_the_end_of_data_are_those_of_the_module():
     assert len(rows) == 16
     page = (DOCS / "wire.md").read_text()
     assert not [row for row in rows if row not in page]
+
+
+def test_the_limits_are_those_of_the_code():
+    limits = Limits()
+    defaults = {name: f"{getattr(limits, name):,}" for name in Limits.__slots__ if getattr(limits, name) is not None}
+    defaults |= {"unread": f"{limits.unread // 1024} KiB", "idle": f"{limits.idle} s", "transactions": "none"}
+    defaults |= {"minimum_rate": f"{limits.minimum_rate} octets a second"}
+    defaults |= {"max_message_size": f"{ServerConfig('mx.example').max_message_size >> 20} MiB"}
+    defaults |= {"AuthPolicy.attempts": str(AuthPolicy().attempts)}
+    page = (DOCS / "limits.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", page, re.MULTILINE))
+    assert rows.pop("line").startswith("512 and what the offered extensions add")
+    assert rows == defaults
+
+
+def test_the_time_outs_are_those_of_the_code():
+    page = (DOCS / "limits.md").read_text().partition("## A client's time-outs")[2]
+    shown = {}
+    for names, seconds in re.findall(r"^\| (.+?) \| (\d+) \|", page, re.MULTILINE):
+        shown |= dict.fromkeys(names.split(", "), float(seconds))
+    words = {"each piece of content": "body", "a chunk but the last": "BDAT", "any other": "other"}
+    table = {words.get(name, name): seconds for name, seconds in shown.items()}
+    assert table == {name: seconds for name, seconds in Timeouts().table.items() if name not in ("HELO", "LHLO")}
 
 
 def test_every_page_is_linked_from_the_readme():
