@@ -152,8 +152,11 @@ class Transport(asyncio.BufferedProtocol):
         else:
             # Octets that are unread at the end have TCP reset the connection, and the peer may never see what was
             # said last: let it read that, and close.
-            transport.write_eof()
-            transport.resume_reading()
+            try:
+                transport.write_eof()
+                transport.resume_reading()
+            except OSError:  # a peer that went without waiting has reset the connection meanwhile
+                transport.abort()
         if not transport.is_closing() or transport.get_write_buffer_size():
             self._timer = self._loop.call_later(_LINGER, transport.abort)
 

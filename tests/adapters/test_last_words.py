@@ -58,3 +58,19 @@ async def test_a_reply_before_a_reset_is_read_after_the_write_that_failed(kit, r
         with pytest.raises(MessageRefused) as caught:
             await client.send("a@a.example", "b@b.example", body())
     assert caught.value.reply.code == 552
+
+
+async def test_a_peer_that_goes_without_waiting_for_the_last_reply_is_no_failure(kit, log):
+    gone, answered = kit.Event(), kit.Event()
+
+    async def handler(message):
+        await gone.wait()
+        answered.set()
+
+    async with kit.serve(handler) as server:
+        async with kit.peer(server) as peer:
+            await peer.begin()
+            await peer.write(b"text\r\n.\r\nQUIT\r\n")
+        gone.set()
+        await answered.wait()
+    assert not [record for record in log.records if record.levelname == "ERROR"]
