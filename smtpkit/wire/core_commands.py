@@ -92,7 +92,7 @@ class Lhlo(_Hello):
 
 
 class _WithPath(Command):
-    """MAIL and RCPT: what a client writes twice, to count and to send its octets, is kept."""
+    """MAIL and RCPT: what a client makes is written once, to be checked, counted and sent."""
 
     __slots__ = ("_octets",)
     _octets: bytes
@@ -100,7 +100,7 @@ class _WithPath(Command):
     def __bytes__(self) -> bytes:
         try:
             return self._octets
-        except AttributeError:
+        except AttributeError:  # it was parsed
             self._octets = octets = super().__bytes__()
             return octets
 
@@ -129,8 +129,10 @@ class Mail(_WithPath):
         self.parameters = check_parameters("MAIL", parameters)
         if reverse_path is not None and not reverse_path.domain:
             raise ParseError("no domain", reverse_path.local_part, enhanced="5.1.7")
-        if "SMTPUTF8" not in self.parameters and not bytes(self).isascii():
-            raise ParseError("address needs SMTPUTF8", self.argument_text(), code=550, enhanced="5.6.7")
+        argument = self.argument_text()
+        if "SMTPUTF8" not in self.parameters and not argument.isascii():
+            raise ParseError("address needs SMTPUTF8", argument, code=550, enhanced="5.6.7")
+        self._octets = f"MAIL {argument}\r\n".encode()
 
     def argument_text(self) -> str:
         path = "" if self.reverse_path is None else self.reverse_path
@@ -159,6 +161,7 @@ class Rcpt(_WithPath):
     def __init__(self, forward_path: Mailbox, parameters: "Mapping[str, Any]" = {}) -> None:  # noqa: B006
         self.forward_path = forward_path
         self.parameters = check_parameters("RCPT", parameters)
+        self._octets = f"RCPT {self.argument_text()}\r\n".encode()
 
     def argument_text(self) -> str:
         path = f"TO:<{self.forward_path}>"

@@ -120,3 +120,10 @@ def test_mail_and_rcpt_write_their_octets_once():
     for command in (Mail(Mailbox("a", "b.example"), {"SIZE": 9}), Rcpt(Mailbox("a", "b.example"))):
         assert bytes(command) is bytes(command)
         assert pickle.loads(pickle.dumps(command)) == command
+
+
+def test_a_command_that_was_parsed_is_written_when_it_is_wanted():
+    command = Rcpt.__new__(Rcpt)
+    command.forward_path, command.parameters = Mailbox("a", "b.example"), {}
+    assert bytes(command) == b"RCPT TO:<a@b.example>\r\n"
+    assert bytes(command) is bytes(command)
