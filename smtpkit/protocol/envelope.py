@@ -48,7 +48,7 @@ class Envelope(Value):
             raise ParseError("not as many rcpt_parameters as recipients", expected="one mapping, or one for each")
 
     @classmethod
-    def trusted(
+    def _trusted(
         cls,
         sender: Mailbox | None,
         recipients: "Iterable[Mailbox]",

@@ -90,6 +90,7 @@ _REGISTRY = (
     Extension("LIMITS", "RFC 9422"),
     Extension("NO-SOLICITING", "RFC 3865", mail_parameters=["SOLICIT"], mail_octets=256),
     Extension("MTRK", "RFC 3885", mail_parameters=["MTRK"], mail_octets=50, requires=["DSN"]),
+    Extension("CHECKPOINT", "RFC 1845", mail_parameters=["TRANSID"], mail_octets=88),
     Extension("CONPERM", "RFC 4141", mail_parameters=["CONPERM"], mail_octets=8),
     Extension("ETRN", "RFC 1985", verbs=["ETRN"]),
     Extension("VRFY", "RFC 5321", verbs=["VRFY"]),

@@ -68,6 +68,7 @@ class ServerDriver(Driver):
         super().__init__(core, make_tls)
         self.core = core
         self._session = session
+        session._core = core
         self._hooks = hooks
         self._implicit = implicit_tls
         self._ending = False
@@ -83,7 +84,7 @@ class ServerDriver(Driver):
         self._plain = _PLAIN - {kind for kind in _PLAIN if _HOOKS.get(kind) in hooks}
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
 
-    def timed_out(self) -> None:
+    def timed_out(self, *, flushed: bool = True) -> None:
         """The wait has lasted too long: end, and say so (421 4.4.2)."""
         self.core.close(None if self._handshaking else say.IDLE_TOO_LONG)
 

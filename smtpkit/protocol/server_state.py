@@ -139,7 +139,7 @@ class ServerState:
         if self._mail is None:
             return None
         mail = self._mail
-        return Envelope.trusted(mail.reverse_path, self.recipients, mail.parameters, self._rcpt_parameters)
+        return Envelope._trusted(mail.reverse_path, self.recipients, mail.parameters, self._rcpt_parameters)
 
     @property
     def in_transaction(self) -> bool:

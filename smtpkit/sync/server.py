@@ -165,7 +165,6 @@ class _Connection:
         settings = server._settings
         core = ServerConnection(settings.config, transcript=settings.new_transcript())
         session = self._session = server._new_session()
-        session._core = core
         self._server = server
         self._driver = ServerDriver(
             core,

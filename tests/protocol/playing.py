@@ -142,7 +142,6 @@ class Adapter:
         self.hooks = hooks or {}
         self.core = ServerConnection(config_ or config())
         self.session = SessionFacts()
-        self.session._core = self.core
         self.driver = ServerDriver(self.core, self.session, self.hooks.keys(), **tls)
         if refusal is not None:
             self.driver.turn_away(refusal)

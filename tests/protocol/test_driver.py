@@ -11,6 +11,7 @@ from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.needs import CLOSE, READ
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
+from smtpkit.protocol.session import SessionFacts
 from smtpkit.protocol.tls_facts import TLSFacts
 
 playing = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("playing.py"))))
@@ -55,7 +56,7 @@ class FakeTLS:
 def driver(*, implicit_tls=False):
     tls = FakeTLS()
     core = ServerConnection(ServerConfig("mx.example", tls_available=True))
-    made = ServerDriver(core, None, (), make_tls=lambda: tls, implicit_tls=implicit_tls)
+    made = ServerDriver(core, SessionFacts(), (), make_tls=lambda: tls, implicit_tls=implicit_tls)
     assert made.next(None) is READ
     return made, tls
 

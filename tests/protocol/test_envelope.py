@@ -52,7 +52,7 @@ def test_as_many_mappings_as_recipients_or_none():
 
 
 def test_values_that_were_checked_before_are_taken_as_they_are():
-    trusted = Envelope.trusted(ALICE, [ALICE], {"SIZE": 3}, [{}])
+    trusted = Envelope._trusted(ALICE, [ALICE], {"SIZE": 3}, [{}])
     assert trusted == Envelope(ALICE, [ALICE], {"SIZE": 3})
 
 
