@@ -63,9 +63,10 @@ def transactions(
         if outcomes:
             yield REWIND
         try:
-            found = (
-                yield from transaction(client, mail, batch, make_body(), partial=partial, chunking=chunking)
-            ).recipients
+            result = yield from transaction(client, mail, batch, make_body(), partial=partial, chunking=chunking)
+            if len(result.accepted) == len(recipients):
+                return result
+            found = result.recipients
         except SMTPError as error:
             failure, found = error, error.recipients
         outcomes.update(found)

@@ -151,6 +151,8 @@ def _groups(commands: "tuple[Command, ...]", start: "Group", pipelining: bool) -
     # MAIL and RCPT in windows; `start` leaves with the last of them.
     if not pipelining:
         return [(command,) for command in commands]
+    if len(commands) < _GROUP_COMMANDS and sum(map(len, map(bytes, commands))) <= _GROUP_OCTETS:
+        return [(*commands, *start)]
     groups: list[Group] = []
     group: list[Any] = []
     octets = 0
