@@ -218,7 +218,7 @@ class _Connection:
                 answer = await self._stream_to(hook)
             else:
                 answer = await (hook() if need.argument is None else hook(need.argument))
-            answer = checked(name, answer)
+            answer = checked(name, answer, self._driver.replies)
         except ReplyError as error:
             answer = error.reply
         except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)

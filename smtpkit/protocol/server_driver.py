@@ -126,11 +126,24 @@ class ServerDriver(Driver):
         """Whether the body that on_body reads was refused or cut off, so that the hook must fail too."""
         return self._stream_error is not None
 
+    @property
+    def replies(self) -> int | None:
+        """How many replies on_message and on_body may return in a sequence: one for each recipient in LMTP.
+
+        0 outside LMTP, where they return one Reply; None once there is no message to answer for.
+        """
+        core = self.core
+        if not core.in_transaction:
+            return None
+        return len(core.recipients) if core.config.lmtp else 0
+
     def summary(self, answer: "Any") -> str:
         """One line about the message at its end."""
         core = self.core
         envelope = core.envelope
         sender = envelope.sender if envelope is not None else None
+        if isinstance(answer, (list, tuple)):
+            answer = ", ".join(map(str, answer))
         said = "cut off" if self._stream_error is not None else answer or "accepted"
         return f"from=<{sender or ''}> recipients={len(core.recipients)} size={core.size} {said}"
 

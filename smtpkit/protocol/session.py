@@ -73,8 +73,13 @@ class SessionFacts:
         return self._core.envelope
 
 
-def checked(hook: str, answer: "Any") -> "Any":
+def checked(hook: str, answer: "Any", replies: int | None = None) -> "Any":
     """What a hook returned, if it may return that.
+
+    Args:
+        hook: its name.
+        answer: what it returned.
+        replies: how many a sequence of replies must hold (`ServerDriver.replies`); None for any number.
 
     Raises:
         TypeError: it is neither None nor a Reply that decides, nor what this hook alone may return.
@@ -89,5 +94,8 @@ def checked(hook: str, answer: "Any") -> "Any":
         return answer
     is_sequence = hook in ("on_message", "on_body") and isinstance(answer, (list, tuple))
     if is_sequence and all(isinstance(each, Reply) and not each.is_intermediate for each in answer):
+        if replies is not None and len(answer) != replies:
+            wanted = f"one for each of {replies} recipients" if replies else "one, since this is not LMTP"
+            raise TypeError(f"{hook} returned a sequence of {len(answer)} replies: {wanted} is wanted")
         return answer
     raise TypeError(f"{hook} returns None or a Reply, not {type(answer).__name__}")

@@ -220,7 +220,7 @@ class _Connection:
                 answer = self._stream_to(hook)
             else:
                 answer = hook() if need.argument is None else hook(need.argument)
-            answer = checked(name, answer)
+            answer = checked(name, answer, self._driver.replies)
         except ReplyError as error:
             answer = error.reply
         except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)

@@ -221,6 +221,13 @@ async def test_other_exceptions_and_nonsense_are_451_and_logged_once(kit, hook, 
     assert hook in logged[0].getMessage()
 
 
+@pytest.mark.parametrize("hook", ["on_message", "on_body"])
+async def test_replies_that_do_not_match_the_recipients_are_451_and_logged(kit, hook, log):
+    reply = await heard(kit, session_with(hook, [Reply(250, "Fine")]))  # not LMTP: one Reply is wanted
+    assert (reply.code, reply.text.removeprefix("4.3.0 ")) == (451, INTERNAL.text)
+    assert [record.exc_info[0] for record in log.records if record.exc_info] == [TypeError]
+
+
 @pytest.mark.parametrize("hook", [hook for hook in HOOKS if hook not in ("on_connect", "on_hello")])
 async def test_a_hook_may_accept_with_a_reply_of_its_own(kit, hook):
     reply = await heard(kit, session_with(hook, Reply(251, "Fine", "2.1.5" if hook == "on_rcpt" else "2.0.0")))

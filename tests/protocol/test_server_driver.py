@@ -142,6 +142,14 @@ class TestMessages:
         adapter = ready(config(lmtp=lmtp), {"on_message": [Reply(250)] * (2 if lmtp else 1)})
         assert codes(adapter.say(DATA + b".\r\n"))[-1] == 451
 
+    @pytest.mark.parametrize(("lmtp", "wanted"), [(False, 0), (True, 2)])
+    def test_how_many_replies_a_sequence_must_hold(self, lmtp, wanted):
+        said = []
+        adapter = ready(config(lmtp=lmtp), {"on_message": lambda message: said.append(adapter.driver.replies)})
+        assert adapter.driver.replies is None
+        adapter.say(TRANSACTION + b"RCPT TO:<c@c.example>\r\nDATA\r\n.\r\n")
+        assert said == [wanted]
+
     def test_one_whose_connection_ends_meanwhile_has_no_verdict(self):
         adapter = ready(hooks={"on_message": lambda message: adapter.core.close(), "on_reset": None})
         adapter.say(DATA + b".\r\n")
@@ -154,6 +162,7 @@ class TestMessages:
         adapter.say(DATA + b"hi\r\n.\r\n")
         assert said == ["from=<a@a.example> recipients=1 size=4 250 queued"]
         assert adapter.driver.summary(None) == "from=<> recipients=0 size=0 accepted"
+        assert adapter.driver.summary([Reply(250, "yes"), Reply(452, "full")]).endswith("size=0 250 yes, 452 full")
 
     def test_nothing_is_collected_for_nobody(self):
         adapter = ready()

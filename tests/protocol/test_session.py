@@ -73,6 +73,13 @@ def test_a_message_may_have_a_reply_for_each_recipient(hook):
             checked(hook, wrong)
 
 
+@pytest.mark.parametrize(("wanted", "why"), [(2, "one for each of 2 recipients"), (0, "one, since this is not LMTP")])
+def test_there_are_as_many_replies_as_recipients(wanted, why):
+    with pytest.raises(TypeError, match=f"on_message returned a sequence of 1 replies: {why} is wanted"):
+        checked("on_message", [Reply(250)], wanted)
+    assert checked("on_message", [Reply(250)], 1) == [Reply(250)]
+
+
 def test_no_other_hook_returns_several_replies():
     with pytest.raises(TypeError):
         checked("on_rcpt", [Reply(250)])
