@@ -55,7 +55,7 @@ class Outgoing:
         if scan is not None:
             self._check(scan)
         elif not binary:
-            self._live = BodyScan()
+            self._live = BodyScan(lines=False)
         if newlines == "normalize" and not binary and (scan is None or scan.bare_newline):
             self._normalizer = NewlineNormalizer()
 
@@ -138,7 +138,7 @@ def scanned(pieces: "Iterable[bytes]") -> BodyScan:
     Raises:
         TypeError: a piece is not bytes.
     """
-    scan = BodyScan()
+    scan = BodyScan(lines=False)
     for piece in pieces:
         for part in _slices(_octets(piece)):
             scan.feed(part)

@@ -56,6 +56,9 @@ class NewlineNormalizer:
 class BodyScan:
     """What a body holds, found piece by piece; all of it is final after `finish()`.
 
+    Args:
+        lines: whether to look for the longest line, which takes a third of the time.
+
     Attributes:
         size: octets fed.
         size_normalized: octets once every newline is CRLF and one was added where the last line lacks it.
@@ -66,11 +69,12 @@ class BodyScan:
             last piece waits for `finish()`.
         longest_line: octets of the longest line, CRLF included, where that is over 1000, the limit of
             RFC 5321 section 4.5.3.1.6; else 0, since shorter lines are not measured.  Lines are those of
-            the normalized body.
+            the normalized body.  0 without `lines`.
         ends_with_newline: the last octets are CRLF, or there are none: DATA adds nothing.
     """
 
     __slots__ = (
+        "_lines",
         "_longest",
         "_normalizer",
         "_open",
@@ -81,8 +85,9 @@ class BodyScan:
         "size_normalized",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, lines: bool = True) -> None:
         self._normalizer = NewlineNormalizer()
+        self._lines = lines
         self._longest = _LINE_LIMIT
         self._open = 0  # octets of the line that has not ended
         self._tail = b"\r\n"  # the last two octets
@@ -113,15 +118,22 @@ class BodyScan:
 
     def finish(self) -> None:
         """Look at the end: no piece follows."""
-        self._measure(self._normalizer.finish())
+        if end := self._normalizer.finish():
+            self._measure(end)
         if self._open:
             self._measure(b"\r\n")
 
     def _measure(self, octets: bytes) -> None:
+        self.size_normalized += len(octets)
+        if self._lines:
+            self._find_longest(octets)
+        last = octets.rfind(b"\n")
+        self._open = len(octets) - last - 1 if last >= 0 else self._open + len(octets)
+
+    def _find_longest(self, octets: bytes) -> None:
         # From the beginning of a line, the last LF within the longest length so far is the end of a line,
         # and everything before it is shorter: most octets are never looked at.
         size = len(octets)
-        self.size_normalized += size
         start = -self._open
         while (reach := start + self._longest) < size:
             newline = octets.rfind(b"\n", max(start, 0), reach) if reach > 0 else -1
@@ -131,5 +143,3 @@ class BodyScan:
                     break
                 self._longest = newline + 1 - start
             start = newline + 1
-        last = octets.rfind(b"\n", max(start, 0))
-        self._open = size - start if last < 0 else size - last - 1

@@ -139,3 +139,14 @@ def test_bodies_are_normalized_as_others_do():
         body = vector["input"].encode("latin-1")
         for pieces in ([body], model.single(body)):
             assert normalize(pieces)[0] == vector["expected"].encode("latin-1"), vector
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x\r\n", b"x" * 3000, b"x\ny\r", b"x" * 3000 + b"\r\nNUL\0"])
+def test_lines_need_not_be_measured(body):
+    measured, found = BodyScan(), BodyScan(lines=False)
+    for each in (measured, found):
+        each.feed(body)
+        each.finish()
+    names = ("size", "size_normalized", "eight_bit", "nul", "bare_newline", "ends_with_newline")
+    assert [getattr(found, name) for name in names] == [getattr(measured, name) for name in names]
+    assert found.longest_line == 0
