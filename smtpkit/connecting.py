@@ -55,6 +55,8 @@ class ClientSettings:
         if ssl_context is not None and (cafile or unverified_tls):
             raise ValueError("ssl_context has its own authorities: cafile and unverified_tls do not go with it")
         self.timeouts = timeouts if isinstance(timeouts, Timeouts) else Timeouts(timeouts)
+        if deadline is not None and not deadline > 0:
+            raise ValueError(f"a deadline is a number of seconds above 0, not {deadline}")
         self.deadline = deadline
         self.config = ClientConfig(local_hostname or options.get("local_hostname"), lmtp=target.lmtp)
         self.local_address = local_address

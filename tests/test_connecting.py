@@ -61,6 +61,8 @@ def test_a_deadline_bounds_the_time_to_connect():
     assert settings().connect_timeout == 30
     assert settings(deadline=5).connect_timeout == 5
     assert settings(deadline=100, timeouts=7).connect_timeout == 7
+    with pytest.raises(ValueError, match="a deadline is a number of seconds above 0, not -1"):
+        settings(deadline=-1)
 
 
 # The name for EHLO

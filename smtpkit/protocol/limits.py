@@ -6,7 +6,7 @@ __all__ = ["Limits"]
 
 
 class Limits(Value):
-    """Bounds on one session; the last four are kept by the adapters, which own sockets and clocks.
+    """Bounds on one session; the last five are kept by the adapters, which own sockets and clocks.
 
     | limit             | over it                                                               | counts              |
     |-------------------|-----------------------------------------------------------------------|---------------------|
@@ -25,6 +25,9 @@ class Limits(Value):
     An error is a 500, 501, 502, 504 or 555 that the core gave, or a 503; the 503s behind a refused MAIL,
     RCPT or DATA of one transaction count once.  `line=None` is 512 octets and what the offered extensions
     add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `minimum_rate=None` neither.
+
+    Raises:
+        ValueError: a limit is not above 0.
     """
 
     __slots__ = (
@@ -67,3 +70,7 @@ class Limits(Value):
         self.per_address = per_address
         self.idle = idle
         self.minimum_rate = minimum_rate
+        for name in self.__match_args__:
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} is a number above 0, not {limit}")

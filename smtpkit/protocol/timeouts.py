@@ -33,6 +33,9 @@ class Timeouts(Value):
         every: one number for all of them; None for the standard's.
         connect, handshake, greeting, hello, starttls, auth, mail, rcpt, data, body, end_of_data, quit: one of
             them; `body` is for each block of it, and for each chunk of BDAT but the last.
+
+    Raises:
+        ValueError: a number is below 0.
     """
 
     __slots__ = ("table",)
@@ -73,6 +76,9 @@ class Timeouts(Value):
         }
         self.table = dict(_STANDARD) if every is None else dict.fromkeys(_STANDARD, every)
         self.table.update({name: seconds for name, seconds in given.items() if seconds is not None})
+        for name, seconds in self.table.items():
+            if not seconds >= 0:
+                raise ValueError(f"a time-out is a number of seconds, not {seconds} ({name})")
 
     def __getitem__(self, wait: str) -> float:
         """Seconds for the wait of this name."""

@@ -1,5 +1,7 @@
 """Limits: what is promised when nothing is said."""
 
+import pytest
+
 from smtpkit.protocol.limits import Limits
 
 
@@ -22,3 +24,10 @@ def test_limits_are_values():
 
 def test_every_limit_is_in_the_documented_table():
     assert all(f"| `{name}`" in Limits.__doc__ for name in Limits.__match_args__)
+
+
+@pytest.mark.parametrize("name", Limits.__match_args__)
+def test_no_limit_lets_nothing_through(name):
+    for wrong in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match=f"{name} is a number above 0, not"):
+            Limits(**{name: wrong})

@@ -191,3 +191,9 @@ def test_whatever_is_given_only_value_error_is_raised(where):
         return
     assert bool(target.host) != bool(target.path)
     assert 0 <= target.port <= 65535
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536, 70000])
+def test_a_port_that_is_none(port):
+    with pytest.raises(ValueError, match=f"a port is a number from 1 to 65535, not {port}"):
+        Target.parse("mail.example", port)

@@ -51,3 +51,5 @@ def test_each_can_be_set(name, waits):
     timeouts = Timeouts(7, **{name: 3})
     assert {wait for wait, seconds in timeouts.table.items() if seconds == 3} == set(waits)
     assert Timeouts(**{name: 0.0})[waits[0]] == 0
+    with pytest.raises(ValueError, match="a time-out is a number of seconds, not -1"):
+        Timeouts(**{name: -1})
