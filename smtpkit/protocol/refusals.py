@@ -22,7 +22,8 @@ _ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against 
 # Requests of HTTP, which a browser may be made to send here (the last is how HTTP/2 begins).
 _BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI"})
 _DEFINED = frozenset(word for each in EXTENSIONS.values() for word in (*each.mail_parameters, *each.rcpt_parameters))
-_OF_EXTENSIONS = frozenset({"AUTH", "STARTTLS", "BDAT", "ETRN", "XCLIENT", "XFORWARD"})
+# VRFY, EXPN and HELP are there with or without their keyword (RFC 5321 section 4.5.1).
+_OF_EXTENSIONS = frozenset(verb for each in EXTENSIONS.values() for verb in each.verbs) - {"VRFY", "EXPN", "HELP"}
 
 # What is missing in a state, by verb where the verb matters (RFC 5321 section 4.1.4).
 _MISSING = {

@@ -172,7 +172,7 @@ class ServerConnection(ServerSteps):
             self.transport = Transport.READ
             self._reading = Reading.COMMAND
             self._forget()
-            self.state = State.CONNECTED
+            self.state = self._row["STARTTLS"]
         self._renew()
 
     def close(self, reply: Reply | None = None) -> None:

@@ -53,7 +53,7 @@ class ServerSteps(AuthSteps):
         self.hello_name = command.name
         self._extended = type(command) is not c.Helo
         self._drop_transaction()
-        self.state = State.READY
+        self.state = self._row[command.verb]
         self._renew()
 
     # The mail transaction
@@ -238,7 +238,7 @@ class ServerSteps(AuthSteps):
         login = command.attributes.get("LOGIN", "")
         if login and login.upper() not in _UNKNOWN:
             self.identity = login
-        self.state = State.CONNECTED
+        self.state = self._row["XCLIENT"]
         self._renew()
 
     def _accept_other(self, command: c.Command, reply: Reply) -> None:

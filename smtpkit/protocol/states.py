@@ -3,6 +3,7 @@
 Two laws: nothing about the order of commands lives elsewhere, and nothing here knows which role it plays.
 A pair without a row is a bad sequence (503).  A row is taken when the command is answered positively
 (2yz, or 354 for DATA); a command that is refused leaves the state as it was (RFC 5321 section 4.1.4).
+What an answer of another kind does stands under the table.
 """
 
 import enum
@@ -76,6 +77,13 @@ _ROWS: dict[tuple[State, str], State] = {
     (CONNECTED, "XCLIENT"): CONNECTED,
     (READY, "XCLIENT"): CONNECTED,
 }
+
+# No rows, since they follow from a reply that is not positive, or from none:
+# - 220 leads from GREETING to CONNECTED, any other greeting to REFUSED     RFC 5321 3.1
+# - 334 to AUTH leads to AUTH, where only responses are legal, and back     RFC 4954 4
+# - a refused chunk leads to BDAT_FAILED, where only RSET helps; refused at its
+#   end on the server, a message is over, and the state is READY            RFC 3030 2
+# - 421 leads from anywhere to CLOSED                                       RFC 5321 3.8
 
 
 def _nested(rows: dict[tuple[State, str], State]) -> dict[State, dict[str, State]]:
