@@ -285,12 +285,6 @@ class Transport(asyncio.BufferedProtocol):
         due = self._since + self.driver.timeout
         return due if self._deadline is None else min(due, self._deadline)
 
-    def _time_is_up(self, *, flushed: bool) -> None:
-        if isinstance(self.driver, ServerDriver):
-            self.driver.timed_out()
-        else:
-            self.driver.timed_out(flushed=flushed)
-
     def _measure(self, driver: ServerDriver) -> None:
         now = self._loop.time()
         self._waited += now - max(self._since, self._came_at)
@@ -308,7 +302,7 @@ class Transport(asyncio.BufferedProtocol):
         if due > self._loop.time():
             self._set_timer(due)
             return
-        self._time_is_up(flushed=self._writable)
+        self.driver.timed_out(flushed=self._writable)
         self._flushing = False
         self._go_on()
 

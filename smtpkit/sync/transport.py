@@ -173,14 +173,14 @@ class Transport:
     def _write(self, octets: bytes) -> bool:
         # False: the peer is gone, or does not read; what it said before that is taken in.
         if self.closed:  # aborted by another thread: what is unread does not matter any more
-            self._time_is_up(flushed=False)
+            self.driver.timed_out(flushed=False)
             return False
         self._seen = -1  # a wait begins
         try:
             self._send(octets)
         except BlockingIOError:
             self._read_ready()
-            self._time_is_up(flushed=False)
+            self.driver.timed_out(flushed=False)
         except OSError as error:
             self._read_ready()
             self.driver.lost(error, flushed=False)
@@ -230,12 +230,6 @@ class Transport:
             except BlockingIOError:
                 if self._timeouts[socket.SO_RCVTIMEO] >= left / _INEXACT:
                     raise
-
-    def _time_is_up(self, *, flushed: bool) -> None:
-        if isinstance(self.driver, ServerDriver):
-            self.driver.timed_out()
-        else:
-            self.driver.timed_out(flushed=flushed)
 
     def _measure(self, driver: ServerDriver, waited: float) -> None:
         self._waited += waited
