@@ -6,7 +6,8 @@ import pytest
 
 from smtpkit.connecting import ClientSettings
 from smtpkit.errors import ConnectionLost, RemoteProtocolError, ReplyError, Timeout, TLSError
-from smtpkit.protocol import ClientConnection, ClientDriver, Timeouts
+from smtpkit.protocol import ClientConnection, Timeouts
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.tls import client_context
 from smtpkit.wire.replies import Reply
 

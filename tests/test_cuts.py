@@ -14,15 +14,15 @@ from smtpkit.protocol import (
     AuthPolicy,
     ClientConfig,
     ClientConnection,
-    ClientDriver,
     Credentials,
-    Sending,
     ServerConfig,
     ServerConnection,
-    ServerDriver,
     Verdict,
 )
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.exchanges import opening, quit_session
+from smtpkit.protocol.sending import Sending
+from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import SessionFacts
 from smtpkit.sasl.questions import VerifyPassword
 from smtpkit.tls import TLS, client_context, server_context

@@ -14,15 +14,15 @@ from smtpkit.protocol import (
     WRITE,
     ClientConfig,
     ClientConnection,
-    ClientDriver,
     Limits,
-    Sending,
     ServerConfig,
     ServerConnection,
-    ServerDriver,
     Verdict,
 )
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.exchanges import command, opening, quit_session, reset
+from smtpkit.protocol.sending import Sending
+from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import SessionFacts
 from smtpkit.wire.commands import Noop
 from smtpkit.wire.dots import dot_stuff, dot_unstuff

@@ -1,10 +1,13 @@
-"""The protocol layer: SMTP and LMTP as state machines of both roles, without I/O."""
+"""The protocol layer: SMTP and LMTP as state machines of both roles, without I/O.
+
+Drivers and exchanges are imported from their own modules, by whoever writes an adapter.
+"""
 
 from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.client import ClientConnection
-from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.config import ClientConfig, ServerConfig
 from smtpkit.protocol.credentials import Credentials
+from smtpkit.protocol.dsn import DSN
 from smtpkit.protocol.envelope import Envelope
 from smtpkit.protocol.events import (
     NEED_DATA,
@@ -22,9 +25,7 @@ from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CHUNK, CLOSE, DONE, READ, WRITE, Call
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
-from smtpkit.protocol.sending import DSN, Sending
 from smtpkit.protocol.server import ServerConnection
-from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.states import LMTP, SMTP, State
 from smtpkit.protocol.timeouts import Timeouts
 from smtpkit.protocol.tls_facts import TLSFacts
@@ -51,7 +52,6 @@ __all__ = [
     "Call",
     "ClientConfig",
     "ClientConnection",
-    "ClientDriver",
     "Connect",
     "ConnectionClosed",
     "Credentials",
@@ -61,10 +61,8 @@ __all__ = [
     "Message",
     "Outcome",
     "SendResult",
-    "Sending",
     "ServerConfig",
     "ServerConnection",
-    "ServerDriver",
     "State",
     "TLSFacts",
     "Timeouts",

@@ -9,13 +9,12 @@ from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.protocol.splitting import transactions
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
-from smtpkit.wire.value import Value
 
-__all__ = ["DSN", "OPTIONS", "Sending"]
+__all__ = ["OPTIONS", "Sending"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
@@ -43,31 +42,6 @@ OPTIONS = {
     "mail_parameters": "further parameters of MAIL: keyword to typed value",
     "rcpt_parameters": "further parameters of RCPT: one mapping for all, or one for each recipient",
 }
-
-
-class DSN(Value):
-    """Which delivery status notifications are wanted (RFC 3461).
-
-    Args:
-        ret: "FULL" or "HDRS": how much of the message a failure notice holds.
-        envid: an identifier that notices repeat.
-        notify: of "NEVER", "SUCCESS", "FAILURE", "DELAY".
-        orcpt: True to tell each recipient's address as it is given here.
-    """
-
-    __slots__ = ("envid", "notify", "orcpt", "ret")
-
-    def __init__(
-        self,
-        ret: str | None = None,
-        envid: str | None = None,
-        notify: "Sequence[str] | str" = (),
-        orcpt: bool = False,
-    ) -> None:
-        self.ret = ret
-        self.envid = envid
-        self.notify = (notify,) if isinstance(notify, str) else tuple(notify)
-        self.orcpt = orcpt
 
 
 class Sending:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from smtpkit.protocol import CHUNK, DONE, READ, WRITE, Call, ClientConfig, ClientConnection, ClientDriver, TLSFacts
+from smtpkit.protocol import CHUNK, DONE, READ, WRITE, Call, ClientConfig, ClientConnection, TLSFacts
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.wire.commands import Ehlo, Lhlo
 
 

@@ -5,18 +5,8 @@ from pathlib import Path
 import pytest
 
 from smtpkit.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError, Timeout, TLSError
-from smtpkit.protocol import (
-    CHUNK,
-    DONE,
-    READ,
-    WRITE,
-    BodyChunk,
-    Call,
-    ClientConfig,
-    ClientConnection,
-    ClientDriver,
-    Timeouts,
-)
+from smtpkit.protocol import CHUNK, DONE, READ, WRITE, BodyChunk, Call, ClientConfig, ClientConnection, Timeouts
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.exchanges import command, greeting, hello, opening, start_tls
 from smtpkit.protocol.needs import NEXT_CHUNK, REWIND, Expect
 from smtpkit.tls import TLS, client_context, server_context

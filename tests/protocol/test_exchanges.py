@@ -15,7 +15,8 @@ from smtpkit.errors import (
     ReplyError,
     TLSError,
 )
-from smtpkit.protocol import ClientConfig, ClientConnection, ClientDriver, Credentials, TLSFacts
+from smtpkit.protocol import ClientConfig, ClientConnection, Credentials, TLSFacts
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.exchanges import (
     command,
     greeting,

@@ -6,8 +6,9 @@ from email.message import EmailMessage
 import pytest
 
 from smtpkit.errors import LocalProtocolError, NotSupported, ParseError, RecipientsRefused
-from smtpkit.protocol import CHUNK, DONE, DSN, ClientDriver, Envelope, Message, Sending, Verdict
-from smtpkit.protocol.sending import OPTIONS
+from smtpkit.protocol import CHUNK, DONE, DSN, Envelope, Message, Verdict
+from smtpkit.protocol.client_driver import ClientDriver
+from smtpkit.protocol.sending import OPTIONS, Sending
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.parameter_values import DeliverBy
 

@@ -12,7 +12,8 @@ from smtpkit.errors import (
     SenderRefused,
     Timeout,
 )
-from smtpkit.protocol import ClientDriver, Verdict
+from smtpkit.protocol import Verdict
+from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.protocol.transaction import transaction
 from smtpkit.wire.addresses import Mailbox
