@@ -46,10 +46,15 @@ def settle() -> None:
 def _write(stream: "TextIO | None", line: str) -> None:
     if stream is not None:
         try:
-            stream.write(line + "\n")
+            stream.write(_shown(line) + "\n")
         except BrokenPipeError:
             _abandon(stream)
         _flush(stream)
+
+
+def _shown(line: str) -> str:
+    # What a server says is in it, and must not move the cursor or change the title of a terminal.
+    return line if line.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
 def _flush(stream: "TextIO") -> None:

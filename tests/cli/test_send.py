@@ -189,6 +189,14 @@ def test_nobody_accepted_is_status_1_with_the_reason(smtpkit, scripted, answers,
     assert finished.stderr.count("\n") == 1
 
 
+def test_what_a_server_says_does_not_act_on_the_terminal(smtpkit, scripted):
+    url = scripted(GREETING, b"250 mx\r\n", OK, b"550 \x1b[2J\x9b1m\xc2\x9b \xe2\x80\xae no\r\n", OK, BYE)
+    finished = smtpkit("send", url, *ENVELOPE, "--transcript", input=MESSAGE)
+    for text in (finished.stdout, finished.stderr):
+        assert r"\x1b[2J" in text
+        assert all(char.isprintable() or char == "\n" for char in text)
+
+
 def test_no_reply_to_the_message_is_status_3(smtpkit, scripted):
     url = scripted(GREETING, b"250 mx.example\r\n", OK, OK, b"550 5.1.1 No\r\n", GO_ON, None)
     finished = smtpkit("send", url, *ENVELOPE, "--to", "e@d.example", input=MESSAGE)
