@@ -111,7 +111,7 @@ class DotUnstuffer:
             The end is looked for all the same, so that the session stays in step.
     """
 
-    __slots__ = ("_begun", "_kinds", "_normalizer", "eof", "unused_data", "violation")
+    __slots__ = ("_begun", "_behind", "_kinds", "_normalizer", "eof", "violation")
 
     def __init__(self, bare_newlines: 'Literal["reject", "normalize", "keep"]' = "reject") -> None:
         if bare_newlines not in ("reject", "normalize", "keep"):
@@ -119,14 +119,19 @@ class DotUnstuffer:
         self._begun = _CRLF  # what of CRLF.CRLF the octets so far end with; the DATA line ended with CRLF
         self._kinds = IncrementalNewlineDecoder(None, False) if bare_newlines == "reject" else None
         self._normalizer = NewlineNormalizer() if bare_newlines == "normalize" else None
+        self._behind: list[bytes] = []  # joined when they are asked for: each octet is copied once
         self.eof = False
-        self.unused_data = b""
         self.violation: str | None = None
+
+    @property
+    def unused_data(self) -> bytes:
+        self._behind = [b"".join(self._behind)]
+        return self._behind[0]
 
     def feed(self, octets: bytes) -> bytes:
         """Take the next octets, and give the content in them: the same object if there was nothing to remove."""
         if self.eof:
-            self.unused_data += octets
+            self._behind.append(octets)
             return b""
         if not octets:
             return octets
@@ -158,7 +163,7 @@ class DotUnstuffer:
             pieces[end:] = [b""]
             content = _CRLF.join(pieces)
             self.eof = True
-            self.unused_data = octets[len(content) + end + 2 :]
+            self._behind = [octets[len(content) + end + 2 :]]
             return content[given:]
         last = pieces[-1]
         self._begun = _begun_at_end(last)

@@ -41,7 +41,20 @@ DOTS = [
     ("an empty chunk of a body changes nothing", "if not chunk:", "if False:"),
     ("an empty piece of a payload changes nothing", "if not octets:", "if False:"),
     ("after the end nothing is content", "if self.eof:\n", "if False:\n"),
-    ("octets after the end are kept", "self.unused_data += octets", "self.unused_data = octets"),
+    ("octets after the end are kept", "self._behind.append(octets)", "self._behind = [octets]"),
+    (
+        "octets after the end are copied once",
+        "self._behind.append(octets)",
+        "self._behind = [self._behind[0] + octets]",
+    ),
+    (
+        "unused_data may be read again",
+        '        self._behind = [b"".join(self._behind)]\n        return self._behind[0]',
+        "        return self._behind.pop(0)",
+    ),
+    ("there are three policies", 'if bare_newlines not in ("reject", "normalize", "keep"):', "if False:"),
+    ("64 dots are no more than 64", "len(pieces) > 64", "len(pieces) >= 64"),
+    ("the offset is that of the end", "len(octets) - len(unstuffer.unused_data)", "len(unstuffer.unused_data)"),
     (
         "a dot behind CRLF of the piece before is removed",
         'if len(begun) > 2 or (begun and octets[0] in b".\\n")',
@@ -164,6 +177,43 @@ LINES = [
         "len(self._front) + self._pieces_size",
     ),
     ("the beginning of a line is not copied at each read", "if self._at * 2 > len(self._front):", "if self._at:"),
+    (
+        "what comes stands behind the pieces that wait",
+        "        if self._at == len(self._front) and not self._pieces:\n            self._front = octets",
+        "        if self._at == len(self._front):\n            self._front = octets",
+    ),
+    (
+        "a line behind a CRLF that was cut has its limit",
+        "if end < 0:  # take() cut the CRLF in two\n                self._starve(limit)",
+        "if end < 0:",
+    ),
+    ("what next_line() has read is not kept", '            self._front = b""  # what was read is not kept\n', ""),
+    (
+        "what take() has read is not kept",
+        "        if self._at == len(self._front) and not self._pieces:\n            self._empty()\n",
+        "",
+    ),
+    (
+        "take_all() gives the unread alone",
+        "octets = self._front[self._at :]  # the same",
+        "octets = self._front  # the",
+    ),
+    ("take_all() leaves nothing", "        if self._front:\n            self._empty()\n", ""),
+    (
+        "take_all() gives the pieces too",
+        "if self._pieces:\n            return self.take(len(self))",
+        "if False:\n            pass",
+    ),
+    (
+        "what was read before the beginning of a line is not kept",
+        "            self._front = self._front[self._at :]\n            self._at = 0\n",
+        "            pass\n",
+    ),
+    (
+        "what is skipped leaves nothing but a CR",
+        'b"\\r" if last.endswith(b"\\r") else b""',
+        'b"\\r" if last.endswith(b"\\r") else b"x"',
+    ),
     (
         "a new piece is read from its beginning",
         "self._at = self._searched = 0\n        elif",

@@ -106,6 +106,22 @@ def check_unstuffing(dots, longest=6):
     ended = dots.DotUnstuffer()
     assert ended.feed(b".\r\na") + ended.feed(b".\r\n") == b""
     assert ended.unused_data == b"a.\r\n"
+    _check_work_behind_the_end(dots)
+    try:
+        dots.DotUnstuffer("strict")
+    except ValueError:
+        return
+    raise AssertionError("an unknown policy")
+
+
+def _check_work_behind_the_end(dots):
+    unstuffer = dots.DotUnstuffer()
+    unstuffer.feed(Counted(b".\r\n"))
+    Counted.copied = 0
+    for octet in b"QUIT" * 250:
+        unstuffer.feed(Counted([octet]))
+    assert Counted.copied <= 1000
+    assert unstuffer.unused_data == unstuffer.unused_data == b"QUIT" * 250
 
 
 def check_stuffing(dots, longest=6):
@@ -114,7 +130,7 @@ def check_stuffing(dots, longest=6):
             stuffer = dots.DotStuffer()
             assert b"".join([*map(stuffer.feed, pieces), stuffer.finish()]) == stuffed(body), pieces
         assert dots.dot_stuff(body) == stuffed(body), body
-    for body in (b"..\r\n" * 200, b".\r\n" * 70 + b"\r\n" + b"a.\r\n"):
+    for body in (b".\r\n" * 70 + b"\r\n" + b"a.\r\n", *(b"..\r\n" * number for number in (63, 64, 65, 200))):
         assert dots.dot_stuff(body) == stuffed(body)
     clean = b"a.b\r\nc" * 9
     assert dots.DotStuffer().feed(clean) is clean
@@ -122,7 +138,9 @@ def check_stuffing(dots, longest=6):
     for octets in (b"", b"a", b"a\r\n.\r", b".\r\na", b".\r\n.\r\n"):
         try:
             dots.dot_unstuff(octets)
-        except ValueError:
+        except ValueError as error:
+            assert (error.code, error.enhanced) == (550, "5.6.0")  # noqa: PT017, a mutant may raise nothing
+            assert error.offset == (octets.index(b".\r\n") + 3 if b".\r\n" in octets else None)  # noqa: PT017
             continue
         raise AssertionError(octets)
 
@@ -137,6 +155,8 @@ def check_lines(lines, longest=6):
                 assert _lines_of(lines.LineBuffer(), pieces, limit, eagerly=False) == want, (pieces, limit)
             _check_mixture(lines, octets, limit)
     _check_skipping(lines)
+    _check_order(lines)
+    _check_nothing_read_is_kept(lines)
 
 
 def _lines_of(buffer, pieces, limit, *, eagerly):
@@ -181,7 +201,7 @@ def _check_skipping(lines):
     for piece in (b"E", b"\r", b"x" * 999, b"\n", b"y\r"):
         buffer.feed(piece)
         assert (buffer.next_line(5), buffer.overlong) == (None, True)
-        assert len(buffer) <= 1
+        assert len(buffer) == piece.endswith(b"\r")
     buffer.feed(b"\nNOOP\r\n")
     assert buffer.next_line(6) is lines.LINE_TOO_LONG
     assert (buffer.overlong, buffer.next_line(6), buffer.next_line(6)) == (False, b"NOOP", None)
@@ -197,6 +217,45 @@ def _check_skipping(lines):
     buffer.feed(b"IT\r\n")
     buffer.clear()
     assert (len(buffer), buffer.next_line(9), buffer.take_all()) == (0, None, b"")
+
+
+def _check_order(lines):
+    """What comes while pieces wait stands behind them, also where all before them was read."""
+    for read in (lambda buffer: buffer.take(3), lambda buffer: buffer.next_line(9)):
+        buffer = lines.LineBuffer()
+        for piece in (b"a\r\n", b"b\r\n"):
+            buffer.feed(piece)
+        assert read(buffer)[:1] == b"a"
+        buffer.feed(b"c\r\n")
+        assert (buffer.next_line(9), buffer.take_all(), len(buffer)) == (b"b", b"c\r\n", 0)
+    buffer.feed(b"abc")
+    assert (buffer.take(1), buffer.take_all(), len(buffer), buffer.take_all()) == (b"a", b"bc", 0, b"")
+    for piece in (b"ab\r", b"\n" + b"x" * 10):
+        buffer.feed(piece)
+    assert (buffer.take(3), buffer.next_line(5), buffer.overlong, len(buffer)) == (b"ab\r", None, True, 0)
+
+
+def _check_nothing_read_is_kept(lines):
+    class Watched(bytes):
+        alive = 0
+
+        def __new__(cls, octets):
+            cls.alive += 1
+            return super().__new__(cls, octets)
+
+        def __del__(self):
+            Watched.alive -= 1
+
+    for rest, reads in ((b"QU", ()), (b"", ()), (b"", ("take",)), (b"", ("take_all",))):
+        buffer = lines.LineBuffer()
+        buffer.feed(Watched(b"NOOP\r\n" * 9 + rest))
+        for read in reads:
+            taken = getattr(buffer, read)(*([99] if read == "take" else []))
+            assert taken == b"NOOP\r\n" * 9
+            del taken
+        while not reads and buffer.next_line(512) is not None:
+            pass
+        assert (Watched.alive, len(buffer)) == (0, len(rest)), reads
 
 
 class Counted(bytes):
@@ -223,6 +282,9 @@ class Counted(bytes):
 
     def __add__(self, other):
         return Counted.join([self, other])
+
+    def __radd__(self, other):
+        return Counted.join([other, self])
 
     @staticmethod
     def join(parts):
