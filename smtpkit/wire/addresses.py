@@ -128,6 +128,8 @@ def read_path(text: str, start: int = 0) -> tuple[Mailbox | None, int]:
     if text[position : position + 1] == "@":
         position = _skip_source_route(text, position)
     mailbox, end = _read_mailbox(text, position)
+    if not mailbox.domain and position != start + 1:
+        raise ParseError("no domain behind the source route", text, offset=position, enhanced="5.1.3")
     if text[end : end + 1] != ">":
         raise ParseError("no angle bracket after the address", text, offset=end, enhanced="5.1.3")
     return mailbox, end + 1

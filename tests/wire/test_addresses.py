@@ -133,6 +133,8 @@ def test_the_postmaster_stands_alone_in_any_case():
     for other in ("", "abuse"):
         with pytest.raises(ParseError):
             Mailbox(other, "")
+    with pytest.raises(ParseError, match="no domain behind the source route"):
+        read_path("<@a.example:postmaster>")
 
 
 def test_repr_and_match_show_both_parts():
