@@ -12,8 +12,11 @@ _XTEXT = r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*"
 _HEXCHAR = rb"\+(..)"
 _NO_XCHAR = rb"[^!-*,-<>-~]"
 # QCHAR: xchar but "\" (RFC 6533 section 3).  Beyond ASCII the text stands for itself, or as \x{...}: two to six
-# digits, no leading zero but in two-digit forms.
-_UTF8_XTEXT = r"(?:[^\x00- +=\\\x7f]|\\x\{(?:[0-9A-Fa-f]{2}|[1-9A-Fa-f][0-9A-Fa-f]{2,4}|10[0-9A-Fa-f]{4})\})+"
+# digits, no leading zero but in two-digit forms.  Of ASCII only what is no QCHAR may be written so.
+_HEXPOINT = (
+    "[01][0-9A-Fa-f]|20|2[Bb]|3[Dd]|5[Cc]|7[Ff]|[89A-Fa-f][0-9A-Fa-f]|[1-9A-Fa-f][0-9A-Fa-f]{2,4}|10[0-9A-Fa-f]{4}"
+)
+_UTF8_XTEXT = rf"(?:[^\x00- +=\\\x7f]|\\x\{{(?:{_HEXPOINT})\}})+"
 _EMBEDDED = r"\\x\{([^}]{2,6})\}"
 _NO_QCHAR = r"[^!-*,-<>-\[\]-~]"
 _NO_QCHAR_IN_ASCII = r"[\x00- +=\\\x7f]"

@@ -65,10 +65,22 @@ def test_what_is_no_xtext(text):
         xtext_decode(text)
 
 
-@pytest.mark.parametrize("digits", ["1", "0041", "041", "110000", "10FFFFF", "D800", "DFFF", "", "G0", "41"[:1] + "\n"])
+@pytest.mark.parametrize(
+    "digits", ["1", "0041", "041", "110000", "10FFFFF", "D800", "DFFF", "", "G0", "4\n", "41", "2A", "7e"]
+)
 def test_what_is_no_embedded_character(digits):
     with pytest.raises(ParseError):
         utf8_xtext_decode(f"\\x{{{digits}}}")
+
+
+def test_of_ascii_only_what_cannot_stand_for_itself_is_embedded():
+    for number in range(1, 128):
+        embedded = rf"\x{{{number:02X}}}"
+        if (32 < number < 127 and chr(number) not in "+=\\") or chr(number) in "\r\n":
+            with pytest.raises(ParseError):
+                utf8_xtext_decode(embedded)
+        else:
+            assert utf8_xtext_decode(embedded) == chr(number)
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a=b", "a+b", "a\\b", "\\x{41", "\x7f", "a\n", "\ud800"])
