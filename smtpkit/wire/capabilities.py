@@ -40,7 +40,7 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         known: dict[str, tuple[str, ...]] = {}
         mechanisms: list[str] = []
         for word, parameters in keywords:
-            keyword = word.upper()
+            keyword = word.upper() if word.isascii() else word  # str.upper() makes an ASCII S of U+017F
             known.setdefault(keyword, tuple(parameters))
             if keyword == "AUTH":
                 mechanisms += parameters

@@ -75,11 +75,18 @@ def test_an_offer_is_read_back(domain, greeting, keywords):
 )
 def test_whatever_a_server_says_is_taken(lines):
     capabilities = Capabilities.parse(Reply(250, lines))
-    assert all(keyword == keyword.upper() for keyword in capabilities)
+    assert all(keyword == keyword.upper() for keyword in capabilities if keyword.isascii())
     assert capabilities.size is None or capabilities.size >= 0
     assert all(isinstance(name, str) for name in capabilities.auth)
     assert set(capabilities.limits) <= {"MAILMAX", "RCPTMAX", "RCPTDOMAINMAX"}
     assert repr(capabilities)
+
+
+def test_keywords_are_folded_in_ascii_alone():
+    long_s = "\u017fIZE"  # str.upper() makes it SIZE
+    capabilities = Capabilities.parse(Reply(250, ["mx", f"{long_s} 5"]))
+    assert dict(capabilities) == {long_s: ("5",)}
+    assert capabilities.size is None
 
 
 def test_nothing_is_offered_after_helo():
