@@ -125,8 +125,11 @@ def _read_text(octets: bytes) -> tuple[ProxyHeader, int] | None:
     if len(words) != 6:
         raise _wrong("not a PROXY header", line, expected="PROXY TCP4 source destination port port")
     _, family, source, destination, source_port, destination_port = words
-    header = ProxyHeader(family, source, _port(source_port), destination, _port(destination_port), version=1)
-    return header, end + 2
+    ports = _port(source_port), _port(destination_port)
+    try:
+        return ProxyHeader(family, source, ports[0], destination, ports[1], version=1), end + 2
+    except ParseError as error:
+        raise _wrong(error.what, line) from error
 
 
 def _read_binary(octets: bytes, limit: int) -> tuple[ProxyHeader, int] | None:

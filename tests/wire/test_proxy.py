@@ -136,8 +136,9 @@ def test_the_longest_line_of_version_1():
     ],
 )
 def test_what_is_no_line_of_version_1_is_refused(line):
-    with pytest.raises(ParseError):
+    with pytest.raises(ParseError) as caught:
         parse_proxy_header(line.encode("latin-1") + b"\r\n")
+    assert (caught.value.code, caught.value.enhanced) == (421, "4.7.0")
 
 
 @pytest.mark.parametrize(
