@@ -14,17 +14,17 @@ AUTHENTICATED = Reply(235, "Authenticated", "2.7.0")  # RFC 4954 section 4
 CANNOT_VERIFY = Reply(252, "Cannot verify, but will take a message and try to deliver it", "2.5.0")  # RFC 5321 3.5.3
 
 # Commands
-UNKNOWN_COMMAND = Reply(500, "Command not recognized", "5.5.1")
+UNKNOWN_COMMAND = Reply(500, "Command not recognized", "5.5.1")  # RFC 5321 section 4.2.4, as the next
 NOT_IMPLEMENTED = Reply(502, "Command not implemented", "5.5.1")
 BAD_SEQUENCE = Reply(503, "Bad sequence of commands", "5.5.1")  # RFC 5321 section 4.1.4
-HELLO_FIRST = Reply(503, "Say hello first", "5.5.1")
+HELLO_FIRST = Reply(503, "Say hello first", "5.5.1")  # the same, as the next two and NESTED_MAIL
 NEED_MAIL = Reply(503, "MAIL first", "5.5.1")
 NEED_RCPT = Reply(503, "RCPT first", "5.5.1")
 NO_VALID_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")  # RFC 2920 section 3.2
 NESTED_MAIL = Reply(503, "A transaction is open already", "5.5.1")
 LINE_TOO_LONG = Reply(500, "Line too long", "5.5.2")  # RFC 5321 section 4.5.3.1.4
 UNKNOWN_PARAMETER = Reply(555, "Parameter not recognized", "5.5.4")  # RFC 5321 section 4.1.1.11
-NO_SERVICE = Reply(554, "No service here", "5.3.2")
+NO_SERVICE = Reply(554, "No service here", "5.3.2")  # RFC 5321 section 3.1
 NOT_MAIL = Reply(421, "This is a mail server", "4.7.0")
 
 # Content
@@ -32,7 +32,7 @@ TOO_LARGE = Reply(552, "Message exceeds the maximum size", "5.3.4")  # RFC 1870 
 BARE_NEWLINE = Reply(550, "Message contains a bare CR, a bare LF or NUL", "5.6.0")  # RFC 5321 section 2.3.8
 BINARY_NEEDS_BDAT = Reply(503, "BODY=BINARYMIME needs BDAT", "5.5.1")  # RFC 3030 section 3
 
-# Limits
+# Limits, of this side's own (see `Limits`); the session ends as RFC 5321 section 3.8 allows
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0")
 TOO_MANY_COMMANDS = Reply(421, "Too many commands", "4.7.0")
 TOO_MANY_TRANSACTIONS = Reply(421, "Too many transactions", "4.7.0")
@@ -45,14 +45,14 @@ INTERNAL_ERROR = Reply(451, "Internal error, try again later", "4.3.0")
 # TLS and AUTH
 NEED_TLS = Reply(530, "Must issue a STARTTLS command first", "5.7.0")  # RFC 3207 section 4
 NO_TLS_NOW = Reply(454, "TLS is not available now", "4.7.0")  # RFC 3207 section 4
-TLS_ACTIVE = Reply(503, "TLS is active already", "5.5.1")
+TLS_ACTIVE = Reply(503, "TLS is active already", "5.5.1")  # RFC 3207 section 4.2
 INJECTED = Reply(554, "Octets followed STARTTLS in clear", "5.5.0")  # RFC 3207 section 4.2
 NEED_AUTH = Reply(530, "Authentication required", "5.7.0")  # RFC 4954 section 6
 AUTHENTICATED_ALREADY = Reply(503, "Authenticated already", "5.5.1")  # RFC 4954 section 4
 UNKNOWN_MECHANISM = Reply(504, "Mechanism not available", "5.5.4")  # RFC 4954 section 4
 CREDENTIALS_INVALID = Reply(535, "Authentication credentials invalid", "5.7.8")  # RFC 4954 section 6
 AUTH_CANCELLED = Reply(501, "Authentication cancelled", "5.7.0")  # RFC 4954 section 4
-AUTH_SYNTAX = Reply(501, "Not a valid response", "5.5.2")
+AUTH_SYNTAX = Reply(501, "Not a valid response", "5.5.2")  # RFC 4954 section 4
 AUTH_LINE_TOO_LONG = Reply(500, "Authentication exchange line too long", "5.5.6")  # RFC 4954 section 4
 NO_INITIAL_RESPONSE = Reply(501, "The mechanism takes no initial response", "5.7.0")  # RFC 4954 section 4
 TOO_MANY_LOGINS = Reply(421, "Too many failed logins", "4.7.0")
