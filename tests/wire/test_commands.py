@@ -1,15 +1,12 @@
 """Reading command lines: RFC 5321's grammar and no more, every octet accounted for, errors with their reply."""
 
 import base64
-import json
-from pathlib import Path
 
 import pytest
 
 from smtpkit.errors import ParseError
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import (
-    HISTORIC_VERBS,
     SYNTAX,
     TOLERANCES,
     Auth,
@@ -38,59 +35,10 @@ from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
 ALICE = Mailbox("alice", "a.example")
 
 
-def vectors(name):
-    path = Path(__file__).parent.parent.joinpath("vectors", f"{name}.json")
-    return pytest.mark.parametrize("vector", json.loads(path.read_text())["vectors"], ids=lambda vector: vector["id"])
-
-
 def refused(line, **options):
     with pytest.raises(ParseError) as caught:
         parse_command(line, **options)
     return caught.value.code, caught.value.enhanced
-
-
-# What the sources of the vectors know and parse_command does not decide.
-UNKNOWN_VERBS = {
-    "commands-041": "ATRN's argument is not looked at: the verb is answered 502",
-    "commands-045": "BURL likewise",
-    "commands-063": "a verb that nobody knows is a command of unknown verb",
-    "commands-064": "GET likewise; what to do with HTTP is the server's decision",
-    "commands-066": "CONNECT likewise",
-}
-DISAGREE = {
-    "mail_rcpt_params-168": "UTF-8 in MAIL needs the parameter SMTPUTF8 in the same command (RFC 6531 section 3.3)",
-    "mail_rcpt_params-173": "grammatical xtext, but the ENVID must be printable before encoding (RFC 3461 section 4.4)",
-}
-
-
-@vectors("commands")
-def test_vectors_of_commands(vector):
-    line = vector["input_utf8"].encode()
-    if vector["rfc"] == "invalid" and vector["id"] not in UNKNOWN_VERBS:
-        refused(line)
-        return
-    command = parse_command(line)
-    assert command.verb == line.split()[0].decode()
-    assert (type(command) is UnknownCommand) == (vector["id"] in UNKNOWN_VERBS or command.verb in HISTORIC_VERBS)
-    expected = vector["expected"]
-    if expected["ok"] and type(command) in (Ehlo, Lhlo, Vrfy, Expn, Noop, Etrn):
-        fields = command.__match_args__
-        assert getattr(command, fields[0]) == expected.get("argument", getattr(command, fields[0]))
-
-
-@vectors("mail_rcpt_params")
-def test_vectors_of_mail_and_rcpt(vector):
-    line = vector["input_utf8"].encode()
-    if vector["rfc"] != "valid" or vector["id"] in DISAGREE:
-        refused(line, smtputf8=True)
-    else:
-        assert bytes(parse_command(line, smtputf8=True)).startswith(line[:4])
-    if vector.get("rfc_with_valid_path") == "valid":
-        parse_command(line.replace(b"<>", b"<a@b>"))
-
-
-def test_vectors_that_disagree_hold_with_the_parameter():
-    assert parse_command("MAIL FROM:<te\x85st@example.com> SMTPUTF8".encode()).reverse_path.local_part == "te\x85st"
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b" ", b" \t \r\n"])
