@@ -35,6 +35,8 @@ def main():
     parser.add_argument("--engine", choices=("atheris", "hypothesis"), help="atheris where it is installed")
     options = parser.parse_args()
     engine = options.engine or ("atheris" if importlib.util.find_spec("atheris") else "hypothesis")
+    if importlib.util.find_spec(engine) is None:
+        parser.error(f"{engine} is not installed: the extras `test` and `fuzz` of smtpkit bring hypothesis and atheris")
     names = options.target or list(TARGETS)
     seconds = TOTAL / len(names) if options.seconds is None else options.seconds
     row = "{:<26} {:<10} {:>12} {:>8} {:>8}".format
