@@ -44,7 +44,7 @@ class AuthPolicy(Value):
         mechanisms: "Iterable[str] | None" = None,
         attempts: int = 3,
     ) -> None:
-        secrets = () if verify is None or callable(verify) else tuple(verify.values())
+        secrets = () if verify is None or callable(verify) else tuple(map(_read, verify.values()))
         if mechanisms is None:
             scram = () if verify is None or callable(verify) else _SCRAM
             fitting = (name for name in scram if all(getattr(secret, "mechanism", name) == name for secret in secrets))
@@ -79,7 +79,7 @@ class AuthPolicy(Value):
             return self.verify(question)
         if isinstance(question, VerifyToken):
             return False  # it knows no tokens
-        secret = self.verify.get(question.username)
+        secret = _read(self.verify.get(question.username))
         if isinstance(question, FetchSecret):
             return secret
         if question.authzid not in ("", question.username):
@@ -88,6 +88,15 @@ class AuthPolicy(Value):
         known: Any = self._decoy if secret is None else secret
         right = known.verify(question.password) if hasattr(known, "verify") else _same(question.password, known)
         return right and secret is not None
+
+
+def _read(secret: "Any") -> "Any":
+    # SCRAM keys may be held as the text that str() gives: whoever got hold of it must not be able to log in with it.
+    if isinstance(secret, str) and secret.startswith("SCRAM-") and "$" in secret:
+        from smtpkit.sasl.scram_keys import ScramKeys
+
+        return ScramKeys.parse(secret)
+    return secret
 
 
 def _known(names: "Iterable[str]") -> tuple[str, ...]:

@@ -310,7 +310,13 @@ class ClientConnection:
         self.transport = Transport.START_TLS
 
     def tls_established(self, facts: "TLSFacts") -> None:
-        """TLS is up: what was learnt from the server before it is forgotten (RFC 3207 section 4.2)."""
+        """TLS is up: what was learnt from the server before it is forgotten (RFC 3207 section 4.2).
+
+        Raises:
+            LocalProtocolError: TLS can begin with the connection or after STARTTLS only.
+        """
+        if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
+            raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
         self.tls = facts
         self.capabilities = Capabilities()
         self.transport = Transport.READ

@@ -214,3 +214,9 @@ def _check_options(options: "dict[str, Any]") -> None:
         raise TypeError(f"no option {', '.join(sorted(unknown))}; there are {', '.join(OPTIONS)}")
     if options.get("raise_for", "all") not in ("all", "any"):
         raise ValueError(f"raise_for is all or any, not {options['raise_for']!r}")
+    if options.get("eight_bit", "declare") not in ("declare", "send"):
+        raise ValueError(f"eight_bit is declare or send, not {options['eight_bit']!r}")
+    for name, least in (("max_recipients", 1), ("size", 0)):
+        number = options.get(name)
+        if number is not None and not (isinstance(number, int) and number >= least):
+            raise ValueError(f"{name} is a whole number from {least} on, not {number!r}")

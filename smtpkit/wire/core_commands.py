@@ -114,6 +114,7 @@ class Mail(_WithPath):
             or None where they stand alone.  They are kept in upper case.
 
     Raises:
+        TypeError: the reverse-path is neither; `Mailbox.parse()` reads one.
         ParseError: the reverse-path has no domain, it needs SMTPUTF8 and the parameter is not there, or a
             parameter is none that may be sent.
     """
@@ -125,6 +126,8 @@ class Mail(_WithPath):
     parameters: "Mapping[str, Any]"
 
     def __init__(self, reverse_path: Mailbox | None, parameters: "Mapping[str, Any]" = {}) -> None:  # noqa: B006
+        if not (reverse_path is None or isinstance(reverse_path, Mailbox)):
+            raise TypeError(f"the reverse-path is a Mailbox or None, not {reverse_path!r}")
         self.reverse_path = reverse_path
         self.parameters = check_parameters("MAIL", parameters)
         if reverse_path is not None and not reverse_path.domain:
@@ -149,6 +152,7 @@ class Rcpt(_WithPath):
         parameters: as for `Mail`.
 
     Raises:
+        TypeError: the forward-path is none; `Mailbox.parse()` reads one.
         ParseError: a parameter is none that may be sent.
     """
 
@@ -159,6 +163,8 @@ class Rcpt(_WithPath):
     parameters: "Mapping[str, Any]"
 
     def __init__(self, forward_path: Mailbox, parameters: "Mapping[str, Any]" = {}) -> None:  # noqa: B006
+        if not isinstance(forward_path, Mailbox):
+            raise TypeError(f"the forward-path is a Mailbox, not {forward_path!r}")
         self.forward_path = forward_path
         self.parameters = check_parameters("RCPT", parameters)
         self._octets = f"RCPT {self.argument_text()}\r\n".encode()

@@ -96,7 +96,12 @@ class Reply(Value):
         words = [str(self.code)]
         if self.enhanced is not None:
             words.append(str(self.enhanced))
-        return " ".join(words + [line for line in self.lines if line])
+        words += [line for line in self.lines if line]
+        text = " ".join(words)
+        if text.isprintable():
+            return text
+        # Controls of a server do not reach a terminal or a log file.
+        return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode() for ch in text)
 
     def __repr__(self) -> str:
         text = self.lines[0] if len(self.lines) == 1 else self.lines

@@ -18,10 +18,11 @@ def _turns(script):
     """[(what the client must say, what the server does then), …] of lines "C: …" and "S: …"."""
     turns, said = [], b""
     for line in script:
-        side, text = line[:3], line[3:] if isinstance(line, bytes) else line[3:].encode()
-        if side in ("C: ", b"C: "):
+        octets = line if isinstance(line, bytes) else line.encode()
+        side, text = octets[:3], octets[3:]
+        if side == b"C: ":
             said += text + b"\r\n"
-        elif side in ("C~ ", b"C~ "):  # octets without CRLF
+        elif side == b"C~ ":  # octets without CRLF
             said += text
         elif said or not turns:
             turns.append((said, [text]))
@@ -85,10 +86,10 @@ def ready():
 
     def make(*keywords, lmtp=False, tls=False):
         core = ClientConnection(ClientConfig(lmtp=lmtp))
-        core.receive_data(b"220 mx.example\r\n")
-        core.next_event()
         if tls:
             core.tls_established(TLSFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", True))
+        core.receive_data(b"220 mx.example\r\n")
+        core.next_event()
         core.send(Lhlo("c.example") if lmtp else Ehlo("c.example"))
         core.data_to_send()
         lines = ["mx.example", *keywords]

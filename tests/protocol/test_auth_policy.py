@@ -51,7 +51,7 @@ def test_a_callable_is_asked():
     assert AuthPolicy(lambda question: question.username).answer(FetchSecret("user", "CRAM-MD5")) == "user"
 
 
-@pytest.mark.parametrize("secret", ["pass", b"pass", KEYS], ids=["str", "bytes", "keys"])
+@pytest.mark.parametrize("secret", ["pass", b"pass", KEYS, str(KEYS)], ids=["str", "bytes", "keys", "keys as text"])
 def test_a_mapping_verifies_passwords(secret):
     policy = AuthPolicy({"user": secret})
     assert policy.answer(password("user", "pass")) is True
@@ -60,6 +60,15 @@ def test_a_mapping_verifies_passwords(secret):
     assert policy.answer(password("user", "pass", "root")) is False
     assert policy.answer(password("nobody", "pass")) is False
     assert policy.answer(password("nobody", "")) is False
+
+
+def test_keys_as_text_are_no_password():
+    policy = AuthPolicy({"user": str(KEYS)})
+    assert policy.answer(password("user", str(KEYS))) is False
+    assert policy.answer(FetchSecret("user", "SCRAM-SHA-256")) == KEYS
+    assert policy.mechanisms == ("SCRAM-SHA-256", "PLAIN", "LOGIN")
+    with pytest.raises(ValueError):
+        AuthPolicy({"user": "SCRAM-SHA-256$broken"})
 
 
 def test_a_password_that_is_no_utf_8_is_compared_as_octets():

@@ -528,6 +528,11 @@ def test_octets_behind_the_reply_to_starttls_are_an_attack_at_every_split(ready,
         assert core.transport is Transport.CLOSE
 
 
+def test_tls_begins_with_the_connection_or_after_starttls(ready):
+    with pytest.raises(LocalProtocolError, match="where TLS cannot begin"):
+        ready("STARTTLS").tls_established(TLSFacts("TLSv1.3", "x"))
+
+
 def test_starttls_is_the_last_of_its_group_and_forgets_the_capabilities(ready):
     core = dialogue(ready("STARTTLS", "AUTH PLAIN"), (StartTLS(), "220 go"))
     assert core.transport is Transport.START_TLS
@@ -557,13 +562,14 @@ def test_the_transcript_has_both_sides_and_no_secret():
     core = ClientConnection(ClientConfig(), transcript=transcript)
     said(core, "220 hi")
     core.send(Ehlo("c.example"))
-    said(core, "250-mx", "250-CHUNKING", "250 AUTH LOGIN")
+    said(core, "250-mx", "250-CHUNKING", "250-STARTTLS", "250 AUTH LOGIN")
     dialogue(core, (Auth("LOGIN", b"me"), "334 cGFzcw=="), (AuthResponse(b"pass"), "235 in"))
     dialogue(core, (MAIL, "250 a"), (BOB, "250 b"), (Data(), "354 go"), (BodyChunk(b"hi", True), "250 c"))
     dialogue(core, (MAIL, "250 a"), (BOB, "250 b"))
     core.send(Bdat(2, True))
     core.send(BodyChunk(b"hi", True))
     said(core, "250 d")
+    dialogue(core, (StartTLS(), "220 go"))
     core.tls_established(TLSFacts("TLSv1.3", "x"))
     text = str(transcript)
     assert "C: AUTH LOGIN <hidden>" in text

@@ -28,7 +28,7 @@ from smtpkit.protocol.exchanges import (
     start_tls,
 )
 from smtpkit.sasl import server_mechanism
-from smtpkit.wire.commands import Mail, Noop
+from smtpkit.wire.commands import Mail, Noop, StartTLS
 
 TIM = Credentials("tim", "secret")
 NAME = "c.example"
@@ -178,6 +178,10 @@ def test_in_clear_no_secret_is_shown_unless_allowed(play, ready):
 
 def test_what_was_offered_before_tls_does_not_count(play, ready):
     core = ready("AUTH PLAIN", "STARTTLS")
+    core.send(StartTLS())
+    core.data_to_send()
+    core.receive_data(b"220 go\r\n")
+    core.next_event()
     core.tls_established(TLSFacts("TLSv1.3", "x"))
     with pytest.raises(NotSupported, match="no AUTH"):
         play(core, login(core, TIM), [])

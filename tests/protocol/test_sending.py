@@ -185,6 +185,11 @@ def test_an_option_that_does_not_exist_is_an_error(ready):
         Sending(ready(), None, BOB, b"", {"pririty": 1})
     with pytest.raises(ValueError, match="all or any"):
         Sending(ready(), None, BOB, b"", {"raise_for": "some"})
+    with pytest.raises(ValueError, match="declare or send"):
+        Sending(ready(), None, BOB, b"", {"eight_bit": "nope"})
+    for options in ({"max_recipients": 0}, {"size": -1}, {"size": "9"}):
+        with pytest.raises(ValueError, match="is a whole number from"):
+            Sending(ready(), None, BOB, b"", options)
     assert all(OPTIONS.values())
 
 
@@ -271,7 +276,7 @@ def test_no_option_smuggles_anything(ready, options, body):
     try:
         sending = Sending(core, None, BOB, body, options)
         said, _ = deliver(core, sending)
-    except (ParseError, TypeError):
+    except (ValueError, TypeError):
         assert core.owed == 0
         assert core.data_to_send() == b""
     else:

@@ -60,6 +60,12 @@ def test_bytes_gives_the_line(command, octets):
     assert isinstance(command, Command)
 
 
+@pytest.mark.parametrize("command", [Mail, Rcpt])
+def test_a_path_is_a_mailbox_and_no_text(command):
+    with pytest.raises(TypeError, match="-path is a Mailbox"):
+        command("a@b.example")
+
+
 @pytest.mark.parametrize("command", [command for command, _ in WRITTEN], ids=repr)
 def test_a_command_is_a_value(command):
     again = pickle.loads(pickle.dumps(command))

@@ -155,6 +155,11 @@ def test_the_first_digit_decides(code, classes):
     assert [name for name in names if getattr(Reply(code), name)] == [classes]
 
 
+def test_what_acts_on_a_terminal_is_not_in_the_readable_line():
+    reply = parse_reply(b"550 \x1b[2J\xc2\x9b\xff gone\tnow\r\n")
+    assert str(reply) == r"550 \x1b[2J\x9b\udcff gone\tnow"
+
+
 def test_texts_and_comparisons():
     reply = Reply(550, ["No such user", "", "here"], "5.1.1")
     assert str(reply) == "550 5.1.1 No such user here"
