@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _LINE = 512  # octets of a line that is sent, with code and CRLF (RFC 5321 section 4.5.3.1.5)
 _REPLY_OCTETS = 64 * 1024  # octets of a reply that is received, its lines and their CRLFs together
 _REPLY_LINES = 512
+_REPLY_TEXT = 48 * 1024  # characters of a reply that is sent: its codes and CRLFs fit into the rest
+_SHORTEST_PIECE = 240  # characters of the lines as which a longer one is sent, on the average
 _FIVE = ord("5")  # the highest second digit in the grammar of a code (RFC 5321 section 4.2)
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 _SEPARATORS = frozenset({b" ", b"-", b""})
@@ -31,14 +33,16 @@ class Reply(Value):
         text: one line, or a sequence of lines; none is one empty line.  What is neither TAB nor %d32-126 is
             sent as "?"; a line too long for the wire is sent as several.
         enhanced: the enhanced status code, which is sent on every line.  Its class is the first digit of the
-            code, so that a 3yz reply has none (RFC 2034 section 4).
+            code, so that a 3yz reply has none (RFC 2034 section 4).  None takes one that the text begins with,
+            as whoever reads the reply will.
 
     Attributes:
         code, enhanced: as above, `enhanced` as an EnhancedStatus or None.
         lines: the text as a tuple of lines, without the enhanced status code.
 
     Raises:
-        ParseError: a code out of range, CR, LF or NUL in the text, an enhanced status code of another class.
+        ParseError: a code out of range, CR, LF or NUL in the text, an enhanced status code of another class, or
+            more text than `parse_reply()` takes: some 500 lines and 48 KiB.
     """
 
     __slots__ = ("code", "lines", "enhanced", "_octets")
@@ -54,7 +58,13 @@ class Reply(Value):
                 raise ParseError("CR, LF or NUL in the text of a reply", line)
         if isinstance(enhanced, str):
             enhanced = EnhancedStatus.parse(enhanced)
-        if enhanced is not None and enhanced.status_class != code // 100:
+        if len(lines) + sum(map(len, lines)) // _SHORTEST_PIECE > _REPLY_LINES or sum(map(len, lines)) > _REPLY_TEXT:
+            raise ParseError("too much text for a reply", lines[0])
+        if enhanced is None:
+            enhanced = leading_status(lines[0], code // 100)
+            if enhanced is not None:
+                lines = tuple(_without(enhanced, line) for line in lines)
+        elif enhanced.status_class != code // 100:
             raise ParseError(f"an enhanced status code of another class than the reply code {code}", str(enhanced))
         self.code = code
         self.lines = lines
@@ -186,14 +196,11 @@ class ReplyAssembler:
         self._octets += len(line) + 2
         if len(lines) >= _REPLY_LINES or self._octets > _REPLY_OCTETS:
             raise ParseError("a reply without end", line, expected="at most 512 lines and 64 KiB")
-        status = self._status
-        if status is not None and leading_status(text, code // 100) == status:
-            text = text.partition(" ")[2]
-        lines.append(text)
+        lines.append(text if self._status is None else _without(self._status, text))
         if line[3:4] == b"-":
             return None
         self._lines = []
-        return _made(code, tuple(lines), status)
+        return _made(code, tuple(lines), self._status)
 
 
 def parse_reply(octets: bytes) -> Reply:
@@ -216,6 +223,11 @@ def parse_reply(octets: bytes) -> Reply:
                 raise ParseError("octets behind the end of a reply", octets)
             return reply
     raise ParseError("a reply without its last line", octets)
+
+
+def _without(status: EnhancedStatus, line: str) -> str:
+    # The text of a line, behind the status code where it repeats it.
+    return line.partition(" ")[2] if leading_status(line, status.status_class) == status else line
 
 
 def _made(code: int, lines: tuple[str, ...], status: EnhancedStatus | None) -> Reply:

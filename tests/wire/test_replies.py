@@ -25,11 +25,7 @@ def replies(draw, lines=LINES):
         status = draw(
             st.none() | st.builds(EnhancedStatus, st.just(code // 100), st.integers(0, 999), st.integers(0, 99))
         )
-    text = draw(st.lists(lines, min_size=1, max_size=5))
-    if status is None:
-        # Where the caller gives no status, words that look like one are one to whoever reads them.
-        text = [line.replace(".", "") for line in text]
-    return Reply(code, text, status)
+    return Reply(code, draw(st.lists(lines, min_size=1, max_size=5)), status)
 
 
 def add_all(octets, assembler=None, **options):
@@ -155,6 +151,26 @@ def test_the_first_digit_decides(code, classes):
     assert [name for name in names if getattr(Reply(code), name)] == [classes]
 
 
+def test_a_status_at_the_head_of_the_text_is_the_status():
+    assert Reply(250, "2.1.0 Ok") == Reply(250, "Ok", "2.1.0")
+    assert Reply(550, ["5.1.1 No", "5.1.1 such", "5.1.2 user"]) == Reply(550, ["No", "such", "5.1.2 user"], "5.1.1")
+    assert Reply(250, "2.1 km away").lines == ("2.1 km away",)
+    assert Reply(250, "4.0.0 of another class").enhanced is None
+    assert Reply(354, "2.0.0").lines == ("2.0.0",)
+
+
+@pytest.mark.parametrize("text", [["x"] * 513, "x" * (48 * 1024 + 1), ["x" * 300] * 400])
+def test_no_reply_is_longer_than_whoever_reads_it_takes(text):
+    with pytest.raises(ParseError, match="too much text"):
+        Reply(250, text)
+
+
+@pytest.mark.parametrize("text", [["x"] * 510, "x" * 48 * 1024, ["x" * 96] * 330, ["x " + "y" * 497] * 90])
+def test_the_longest_reply_can_be_read(text):
+    read = parse_reply(bytes(Reply(250, text, "2.999.999")))
+    assert "".join(read.text.split()) == "".join("".join(text).split())
+
+
 def test_what_acts_on_a_terminal_is_not_in_the_readable_line():
     reply = parse_reply(b"550 \x1b[2J\xc2\x9b\xff gone\tnow\r\n")
     assert str(reply) == r"550 \x1b[2J\x9b\udcff gone\tnow"
@@ -204,7 +220,8 @@ def test_lines_give_replies_or_a_parse_error(lines, strict, enhanced):
         assert assembler.incomplete == (reply is None)
         if reply is not None:
             assert len(reply.lines) == given_lines
-            assert Reply(reply.code, reply.lines, reply.enhanced) == reply
+            if enhanced:
+                assert Reply(reply.code, reply.lines, reply.enhanced) == reply
             given_lines = 0
             bytes(reply)
 
@@ -262,7 +279,8 @@ def test_one_line(line, code, status, text):
 
 
 def test_a_greeting_has_no_status():
-    assert ReplyAssembler().add(b"220 2.0.0 x", enhanced=False) == Reply(220, "2.0.0 x")
+    greeting = ReplyAssembler().add(b"220 2.0.0 x", enhanced=False)
+    assert (greeting.enhanced, greeting.text) == (None, "2.0.0 x")
     assembler = ReplyAssembler()
     assert assembler.add(b"250-2.0.0 x", enhanced=False) is None
     assert assembler.add(b"250 2.0.0 y", enhanced=True).enhanced is None
