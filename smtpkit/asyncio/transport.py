@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from smtpkit.asyncio.buffer import READ_SIZE, standing_buffer
 from smtpkit.protocol.needs import CLOSE, READ, WRITE
-from smtpkit.protocol.server_driver import ServerDriver
 
 __all__ = ["Transport", "wait"]
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client_driver import ClientDriver
+    from smtpkit.protocol.server_driver import ServerDriver
 
 _UNREAD = 128 * 1024  # octets that may wait unread before reading stops
 _LINGER = 5.0  # seconds that closing waits for a peer that does not read, or does not stop talking
@@ -285,14 +285,13 @@ class Transport(asyncio.BufferedProtocol):
         due = self._since + self.driver.timeout
         return due if self._deadline is None else min(due, self._deadline)
 
-    def _measure(self, driver: ServerDriver) -> None:
+    def _measure(self) -> None:
         now = self._loop.time()
         self._waited += now - max(self._since, self._came_at)
         self._came_at = now
         if self._waited >= _NOTICED:
             waited, self._waited = self._waited, 0.0
-            if driver.too_slow(waited):
-                driver.timed_out()
+            self.driver.waited(waited)
 
     def _tick(self) -> None:
         self._timer = None
@@ -343,8 +342,8 @@ class Transport(asyncio.BufferedProtocol):
         return True
 
     def _came(self) -> None:
-        if self._step is not None and isinstance(self.driver, ServerDriver):
-            self._measure(self.driver)
+        if self._step is not None:
+            self._measure()
         if self._flushing and self._serve is None:
             self._flushing = False  # what a server says in the middle of a body is the reason to stop
         if self._step is not None and not self._flushing:

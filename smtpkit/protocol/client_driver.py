@@ -89,12 +89,6 @@ class ClientDriver(Driver):
         """Seconds that the present wait may last."""
         return self._timeouts[self._stage]
 
-    may_be_woken = False  # nobody but its user ends a client's session
-
-    def shut_down(self) -> bool:
-        """For servers alone."""
-        return False
-
     @property
     def broken(self) -> bool:
         """True if the connection cannot carry another exchange."""

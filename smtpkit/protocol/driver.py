@@ -50,6 +50,20 @@ class Driver:
         self._tls: TLS | None = None
         self._clear = b""  # what must leave before anything else, as it is
 
+    # What only a server does something about: its driver has more to say.
+
+    @property
+    def may_be_woken(self) -> bool:
+        """Whether the wait may be cut short to end the session."""
+        return False
+
+    def shut_down(self) -> bool:
+        """End the session as soon as that may be; True if it is at its end now."""
+        return False
+
+    def waited(self, seconds: float) -> None:
+        """Seconds were spent waiting for octets (READ), after which some came."""
+
     def receive(self, octets: bytes) -> None:
         """Take what was read; b"" says that the stream has ended."""
         self.octets += len(octets)

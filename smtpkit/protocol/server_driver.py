@@ -88,13 +88,17 @@ class ServerDriver(Driver):
         """The wait has lasted too long: end, and say so (421 4.4.2)."""
         self.core.close(None if self._handshaking else say.IDLE_TOO_LONG)
 
-    def too_slow(self, waited: float) -> bool:
-        """Whether content comes more slowly than `Limits.minimum_rate`; then `timed_out()` is due.
+    def waited(self, seconds: float) -> None:
+        """Seconds were spent waiting for octets (READ), after which some came.
 
-        Args:
-            waited: seconds that were spent waiting for octets (READ) since the last call.  What the user's code
-                takes is not the client's fault, and not in it.
+        A client whose content comes more slowly than `Limits.minimum_rate` is told 421 4.4.2.  What the user's
+        code takes is not its fault, and not in the seconds.
         """
+        if self.too_slow(seconds):
+            self.timed_out()
+
+    def too_slow(self, waited: float) -> bool:
+        """Whether content comes more slowly than `Limits.minimum_rate`, with these seconds of waiting added."""
         rate = self.core.config.limits.minimum_rate
         if rate is None or self.core.state not in _CONTENT:
             self._measured, self._waited = self.octets, 0.0

@@ -8,7 +8,6 @@ from contextlib import suppress
 from time import monotonic
 
 from smtpkit.protocol.needs import READ, WRITE
-from smtpkit.protocol.server_driver import ServerDriver
 
 __all__ = ["Transport", "wait"]
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client_driver import ClientDriver
+    from smtpkit.protocol.server_driver import ServerDriver
 
 _BUFFER = 64 * 1024  # larger reads cost an mmap each
 _AT_ONCE = 16 * 1024  # octets that most sockets have room for
@@ -216,8 +216,8 @@ class Transport:
             self.driver.receive(octets)
         if woken:
             self.driver.shut_down()
-        elif isinstance(self.driver, ServerDriver):
-            self._measure(self.driver, monotonic() - started)
+        else:
+            self._measure(monotonic() - started)
 
     def _received(self) -> bytes:
         while True:
@@ -231,12 +231,11 @@ class Transport:
                 if self._timeouts[socket.SO_RCVTIMEO] >= left / _INEXACT:
                     raise
 
-    def _measure(self, driver: ServerDriver, waited: float) -> None:
+    def _measure(self, waited: float) -> None:
         self._waited += waited
         if self._waited >= _NOTICED:
             waited, self._waited = self._waited, 0.0
-            if driver.too_slow(waited):
-                driver.timed_out()
+            self.driver.waited(waited)
 
     def _read_ready(self) -> None:
         with suppress(OSError):

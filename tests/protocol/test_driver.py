@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from smtpkit.errors import TLSError
-from smtpkit.protocol.config import ServerConfig
+from smtpkit.protocol.client import ClientConnection
+from smtpkit.protocol.client_driver import ClientDriver
+from smtpkit.protocol.config import ClientConfig, ServerConfig
 from smtpkit.protocol.needs import CLOSE, READ
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
@@ -161,3 +163,11 @@ def test_a_wait_begins_with_each_write():
     assert clear.waits == before + 1
     clear.take()
     assert clear.waits == before + 1
+
+
+def test_only_a_server_ends_by_itself_or_minds_how_fast_octets_come():
+    made = ClientDriver(ClientConnection(ClientConfig()))
+    assert not made.may_be_woken
+    assert not made.shut_down()
+    made.waited(10_000)
+    assert not made.core.closed

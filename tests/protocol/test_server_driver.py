@@ -492,6 +492,14 @@ class TestWaits:
         adapter.say(b"BDAT 1\r\nx")
         assert adapter.driver.too_slow(30)
 
+    def test_who_is_too_slow_is_told_421(self):
+        adapter = ready(config(limits=Limits(minimum_rate=64)), {})
+        adapter.say(DATA + b"x")
+        adapter.driver.waited(30)
+        assert not adapter.core.closed
+        adapter.driver.waited(31)
+        assert adapter.core.closed
+
     def test_without_a_rate_nothing_is_too_slow(self):
         adapter = ready(config(limits=Limits(minimum_rate=None)))
         adapter.say(DATA)
