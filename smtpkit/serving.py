@@ -46,12 +46,14 @@ class ServerSettings:
         auth: "Any",
         limits: Limits | None,
         transcript: "Transcript | Callable[[], Transcript] | None",
+        proxy_protocol: bool,
         **settings: "Any",
     ) -> None:
         implicit = [listener for listener in listeners if listener.implicit_tls]
         if implicit and tls is None:
             raise ValueError("implicit TLS needs tls=")
         self.listeners = listeners
+        self.proxy_protocol = proxy_protocol
         self._transcript = transcript
         self.context = _context(tls)
         changes: dict[str, Any] = dict(settings)

@@ -86,7 +86,8 @@ sock=None, transcript=None)
 """
 SERVE = (
     "serve(handler, host='127.0.0.1', port=8025, *, hostname=None, config=None, tls=None, implicit_tls=False, "
-    "auth=None, limits=None, unix=None, sock=None, listeners=None, reuse_port=False, {}transcript=None, **settings)"
+    "auth=None, limits=None, unix=None, sock=None, listeners=None, reuse_port=False, proxy_protocol=False, "
+    "{}transcript=None, **settings)"
 )
 ATTRIBUTES = {
     "Client": {"capabilities", "tls", "greeting"},

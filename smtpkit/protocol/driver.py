@@ -107,12 +107,14 @@ class Driver:
         self.failure = self.failure or error
         self._core.receive_data(b"")
 
-    def _handshake(self, clear: bytes = b"") -> "Needs":
-        # Make TLS, and go on when it is up or has failed.
+    def _handshake(self, clear: bytes = b"", received: bytes = b"") -> "Needs":
+        # Make TLS, and go on when it is up or has failed; `received` came too early.
         assert self._make_tls is not None
         self._clear = clear
         tls = self._tls = self._make_tls()
         self.waits += 1
+        if received:
+            self.receive(received)
         while tls.facts is None and self.failure is None and not self._core.closed:
             yield READ
         if tls.facts is not None and self.failure is None and not self._core.closed:

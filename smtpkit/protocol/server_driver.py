@@ -1,6 +1,6 @@
 """The server's dialogue with a session of the user's: events to hooks, what they return to decisions."""
 
-from smtpkit.errors import ConnectionLost, MessageRefused
+from smtpkit.errors import ConnectionLost, MessageRefused, ParseError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed
@@ -54,6 +54,7 @@ class ServerDriver(Driver):
         hooks: the names of the hooks that the session overrides; no other is called.
         make_tls: makes the server's side of TLS, or None.
         implicit_tls: whether TLS begins with the first octet.
+        proxy_protocol: whether a PROXY header comes before anything else; nothing is said before it is complete.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class ServerDriver(Driver):
         *,
         make_tls: "MakeTLS | None" = None,
         implicit_tls: bool = False,
+        proxy_protocol: bool = False,
     ) -> None:
         super().__init__(core, make_tls)
         self.core = core
@@ -71,6 +73,11 @@ class ServerDriver(Driver):
         session._core = core
         self._hooks = hooks
         self._implicit = implicit_tls
+        self._header = b"" if proxy_protocol else None  # what has come of a PROXY header that is awaited
+        self._behind_header = b""
+        if proxy_protocol:
+            # In the method's place until the header is complete: most connections have none, and pay nothing.
+            self.receive = self._receive_header  # type: ignore[method-assign]
         self._ending = False
         self._refusal: Reply | None = None
         self._open = False  # a transaction without a verdict
@@ -164,12 +171,11 @@ class ServerDriver(Driver):
 
     @property
     def _handshaking(self) -> bool:
-        return self._tls is not None and self._tls.facts is None
+        return self._header is not None or (self._tls is not None and self._tls.facts is None)
 
     def _dialogue(self) -> "Needs":
         core, hooks, plain = self.core, self._hooks, self._plain
-        if self._implicit:
-            yield from self._secured()
+        yield from self._begun()
         while True:
             event = self._held or core.next_event()
             self._held = None
@@ -326,10 +332,43 @@ class ServerDriver(Driver):
             if "on_reset" in self._hooks:
                 yield Call("on_reset")
 
-    def _secured(self, clear: bytes = b"") -> "Needs":
+    def _begun(self) -> "Needs":
+        # What comes before the greeting.
+        core = self.core
+        if self._header is not None:
+            self.timeout = _HANDSHAKE
+            while self._header is not None and not core.closed:
+                yield READ
+            self.timeout = core.config.limits.idle
+        if self._implicit and not core.closed:
+            yield from self._secured(received=self._behind_header)
+        elif self._behind_header:
+            self.receive(self._behind_header)
+
+    def _receive_header(self, octets: bytes) -> None:
+        from smtpkit.wire.proxy import parse_proxy_header
+
+        assert self._header is not None
+        self._header += octets
+        try:
+            found = parse_proxy_header(self._header)
+        except ParseError:
+            self.core.close()  # without a word: who does not speak as was agreed is no client (section 2)
+            return
+        if found is not None:
+            header, size = found
+            self._behind_header, self._header = self._header[size:], None
+            if header.source:  # else the proxy speaks for itself
+                self._session.peer = (header.source, header.source_port)
+                self._session.local = (header.destination, header.destination_port)
+            del self.receive
+        elif not octets:
+            self.core.close()
+
+    def _secured(self, clear: bytes = b"", received: bytes = b"") -> "Needs":
         # From here on what comes is TLS; the 220 of STARTTLS still leaves in clear.
         self.timeout = _HANDSHAKE
-        yield from self._handshake(clear)
+        yield from self._handshake(clear, received)
         self.timeout = self.core.config.limits.idle
         if self.core.tls is None:
             self.core.close()

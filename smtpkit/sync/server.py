@@ -159,7 +159,7 @@ class _NoSession(Session):
 class _Connection:
     """One client: its driver, its session, and the calls of the session's hooks."""
 
-    __slots__ = ("_admitted", "_driver", "_server", "_session", "transport")
+    __slots__ = ("_address", "_admitted", "_driver", "_server", "_session", "transport")
 
     def __init__(self, server: Server, implicit_tls: bool) -> None:
         settings = server._settings
@@ -172,6 +172,7 @@ class _Connection:
             overridden(type(session), Session),
             make_tls=settings.make_tls,
             implicit_tls=implicit_tls,
+            proxy_protocol=settings.proxy_protocol,
         )
         self._admitted = False
         self.transport = Transport(
@@ -184,7 +185,8 @@ class _Connection:
 
     def _opened(self) -> None:
         server, session = self._server, self._session
-        session.peer = self.transport.peer or ""
+        session.peer = peer = self.transport.peer or ""
+        self._address = peer[0] if isinstance(peer, tuple) else ""  # whose connection it is, whoever sends by it
         session.local = self.transport.local or ""
         with server._lock:
             refusal = server._admission.enter(self._address)
@@ -197,11 +199,6 @@ class _Connection:
         if refusal is not None:
             self._driver.turn_away(refusal)
         server._log.opened(session)
-
-    @property
-    def _address(self) -> str:
-        peer = self._session.peer
-        return peer[0] if isinstance(peer, tuple) else ""
 
     def _serve(self, need: "Any") -> None:
         transport, driver = self.transport, self._driver
@@ -271,6 +268,7 @@ def serve(
     sock: "socket.socket | None" = None,
     listeners: "Sequence[Listener] | None" = None,
     reuse_port: bool = False,
+    proxy_protocol: bool = False,
     transcript: "Transcript | Callable[[], Transcript] | None" = None,
     **settings: "Any",
 ) -> Server:
@@ -290,6 +288,8 @@ def serve(
         sock: a bound socket, in place of host and port.
         listeners: several endpoints, in place of all these.
         reuse_port: whether several processes may listen on the port.
+        proxy_protocol: whether each connection begins with a PROXY header, version 1 or 2, which then says who
+            the peer is.  Only where nobody but the proxy can connect: whatever it says is believed.
         transcript: records every session; or a callable that gives each its own.
         settings: further arguments of ServerConfig, such as `lmtp` or `max_message_size`.
 
@@ -313,6 +313,7 @@ def serve(
         auth=auth,
         limits=limits,
         transcript=transcript,
+        proxy_protocol=proxy_protocol,
         **settings,
     )
     return Server(session_factory(handler), made)

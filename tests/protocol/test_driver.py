@@ -55,10 +55,11 @@ class FakeTLS:
         self.out += b"goodbye!"
 
 
-def driver(*, implicit_tls=False):
+def driver(*, implicit_tls=False, proxy_protocol=False):
     tls = FakeTLS()
     core = ServerConnection(ServerConfig("mx.example", tls_available=True))
-    made = ServerDriver(core, SessionFacts(), (), make_tls=lambda: tls, implicit_tls=implicit_tls)
+    options = {"implicit_tls": implicit_tls, "proxy_protocol": proxy_protocol}
+    made = ServerDriver(core, SessionFacts(), (), make_tls=lambda: tls, **options)
     assert made.next(None) is READ
     return made, tls
 
@@ -171,3 +172,10 @@ def test_only_a_server_ends_by_itself_or_minds_how_fast_octets_come():
     assert not made.shut_down()
     made.waited(10_000)
     assert not made.core.closed
+
+
+def test_what_came_before_tls_was_made_is_the_beginning_of_it():
+    made, _ = driver(implicit_tls=True, proxy_protocol=True)
+    made.receive(b"PROXY UNKNOWN\r\nhello")
+    assert made.next(None) is READ
+    assert made.take() == b"hello!<220 mx.example ESMTP\r\n>"

@@ -18,6 +18,7 @@ from smtpkit.sasl.questions import FetchSecret, VerifyPassword
 from smtpkit.tls import TLS, client_context, server_context
 from smtpkit.wire import commands as c
 from smtpkit.wire.addresses import Mailbox
+from smtpkit.wire.proxy import ProxyHeader
 from smtpkit.wire.replies import Reply
 
 playing = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("playing.py"))))
@@ -684,3 +685,67 @@ def test_by_hand_it_is_needs_and_calls():
     driver.receive(b"NOOP\r\n" * 250)
     assert driver.unread == 1500
     assert [driver.next(None) for _ in range(3)] == [WRITE, WRITE, READ]
+
+
+V1 = b"PROXY TCP4 192.0.2.7 198.51.100.2 40000 25\r\n"
+V2 = bytes(ProxyHeader("TCP6", "2001:db8::7", 40000, "2001:db8::2", 25))
+
+
+class TestProxyHeader:
+    @pytest.mark.parametrize(("header", "peer"), [(V1, ("192.0.2.7", 40000)), (V2, ("2001:db8::7", 40000))])
+    @pytest.mark.parametrize("behind", [b"", b"EHLO c.example\r\n"])
+    def test_it_says_who_the_peer_is_wherever_it_is_cut(self, header, peer, behind):
+        octets = header + behind
+        for cut in range(1, len(octets)):
+            adapter = Adapter(config(), proxy_protocol=True)
+            assert adapter.greeting == b""  # nothing is said before the header is complete
+            said = adapter.say(octets[:cut]) + adapter.say(octets[cut:])
+            assert codes(said)[0] == 220
+            assert bool(behind) == (b"250 " in said)
+            assert adapter.session.peer == peer
+            assert adapter.session.local[1] == 25
+            assert codes(adapter.say(b"NOOP\r\n")) == [250]
+
+    @pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", bytes(ProxyHeader(local=True))])
+    def test_a_proxy_that_speaks_for_itself_leaves_the_peer_as_it_is(self, header):
+        adapter = Adapter(config(), proxy_protocol=True)
+        assert codes(adapter.say(header)) == [220]
+        assert adapter.session.peer == ""
+
+    def test_it_is_read_once(self):
+        adapter = Adapter(config(), proxy_protocol=True)
+        assert codes(adapter.say(V1 + V1)) == [220, 500]
+        assert adapter.session.peer == ("192.0.2.7", 40000)
+
+    @pytest.mark.parametrize("octets", [b"EHLO c.example\r\n", V1[:-1] + b"x", b"\x16\x03\x01", V1[:9] + b"\r\n"])
+    @pytest.mark.parametrize("how", ["whole", "octet by octet"])
+    def test_anything_else_is_dropped_without_a_word(self, octets, how):
+        adapter = Adapter(config(), proxy_protocol=True)
+        pieces = [octets] if how == "whole" else [octets[i : i + 1] for i in range(len(octets))]
+        said = b"".join(adapter.say(piece) for piece in pieces if not adapter.closed)
+        assert (said, adapter.closed) == (b"", True)
+
+    @pytest.mark.parametrize("way_out", ["end", "silence", "shut down"])
+    def test_a_header_that_does_not_come_ends_in_silence(self, way_out):
+        adapter = Adapter(config(), proxy_protocol=True)
+        assert adapter.say(V1[:20]) == b""
+        assert adapter.driver.timeout == 30
+        if way_out == "end":
+            assert adapter.end() == b""
+        else:
+            (adapter.driver.timed_out if way_out == "silence" else adapter.driver.shut_down)()
+            assert adapter.run() == b""
+        assert adapter.closed
+
+    def test_implicit_tls_begins_behind_it(self):
+        server = server_context(str(CERTIFICATES / "server.pem"))
+        trusting = client_context(cafile=str(CERTIFICATES / "ca.pem"))
+        client = TLS(trusting, server_side=False, server_hostname="localhost")
+        adapter = Adapter(
+            config(), proxy_protocol=True, implicit_tls=True, make_tls=lambda: TLS(server, server_side=True)
+        )
+        plain = client.feed(adapter.say(V1 + client.data_to_send()))
+        plain += client.feed(adapter.say(client.data_to_send()))
+        assert codes(plain) == [220]
+        assert adapter.session.peer == ("192.0.2.7", 40000)
+        assert adapter.core.tls is not None
