@@ -1,6 +1,7 @@
 """The protocol layer: SMTP and LMTP as state machines of both roles, without I/O.
 
-Drivers and exchanges are imported from their own modules, by whoever writes an adapter.
+What an adapter is made of (the drivers, `Sending`, two exchanges, and what a server's hooks need) is loaded at its
+first use: neither `import smtpkit` nor a program with one role pays for it.
 """
 
 from smtpkit.protocol.auth_policy import AuthPolicy
@@ -31,6 +32,16 @@ from smtpkit.protocol.timeouts import Timeouts
 from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.protocol.transcript import Transcript
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smtpkit.protocol.client_driver import ClientDriver
+    from smtpkit.protocol.exchanges import opening, quit_session
+    from smtpkit.protocol.sending import Sending
+    from smtpkit.protocol.server_driver import ServerDriver
+    from smtpkit.protocol.session import SessionFacts, checked, failure_reply
+
 __all__ = [
     "CHUNK",
     "CLOSE",
@@ -52,6 +63,7 @@ __all__ = [
     "Call",
     "ClientConfig",
     "ClientConnection",
+    "ClientDriver",
     "Connect",
     "ConnectionClosed",
     "Credentials",
@@ -61,12 +73,39 @@ __all__ = [
     "Message",
     "Outcome",
     "SendResult",
+    "Sending",
     "ServerConfig",
     "ServerConnection",
+    "ServerDriver",
+    "SessionFacts",
     "State",
     "TLSFacts",
     "Timeouts",
     "Transcript",
     "Transport",
     "Verdict",
+    "checked",
+    "failure_reply",
+    "opening",
+    "quit_session",
 ]
+
+_FOR_ADAPTERS = {
+    "ClientDriver": "client_driver",
+    "Sending": "sending",
+    "ServerDriver": "server_driver",
+    "SessionFacts": "session",
+    "checked": "session",
+    "failure_reply": "session",
+    "opening": "exchanges",
+    "quit_session": "exchanges",
+}
+
+
+def __getattr__(name: str) -> "Any":
+    if name not in _FOR_ADAPTERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_FOR_ADAPTERS[name]}"), name)
+    return value

@@ -85,7 +85,7 @@ class ClientDriver(Driver):
         return octets
 
     @property
-    def timeout(self) -> float:
+    def timeout(self) -> float:  # type: ignore[override]  # nobody sets it
         """Seconds that the present wait may last."""
         return self._timeouts[self._stage]
 

@@ -5,6 +5,8 @@ from smtpkit.protocol.needs import READ
 
 __all__ = ["Driver"]
 
+_SHORTEST = 0.001  # seconds; a time-out of 0 means no waiting at all to a socket
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -33,7 +35,8 @@ class Driver:
     | DONE  | the exchange, or the body, is over                                                |
     | CLOSE | write what `take()` gives, and close                                              |
 
-    A wait may last `timeout` seconds from when `waits` changed; then `timed_out()`, and ask again.
+    A wait may last `timeout` seconds from when `waits` changed, of which `remaining()` keeps count; then
+    `timed_out()`, and ask again.
 
     Attributes:
         waits: a number that changes whenever a wait begins.
@@ -49,6 +52,26 @@ class Driver:
         self._make_tls = make_tls
         self._tls: TLS | None = None
         self._clear = b""  # what must leave before anything else, as it is
+        self._noticed = -1  # `waits` when remaining() was last asked
+        self._due = 0.0  # when that wait ends, on the clock of whoever asked
+
+    timeout: float  # of the wait that is now
+
+    def remaining(self, now: float) -> float:
+        """Seconds that the present wait may still last; a time-out for the next read or write.
+
+        Octets that drip in do not prolong a wait: it begins when something is to be written, or is asked for.
+
+        Args:
+            now: the time in seconds, always of the same clock, which never goes back.
+
+        Returns:
+            At least a millisecond, since 0 would mean no waiting to a socket: let it pass, then call `timed_out()`.
+        """
+        if self.waits != self._noticed:
+            self._noticed = self.waits
+            self._due = now + self.timeout
+        return max(self._due - now, _SHORTEST)
 
     # What only a server does something about: its driver has more to say.
 

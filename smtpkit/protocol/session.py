@@ -1,8 +1,10 @@
 """What is known of a session, for the hooks that the user writes, and what these may return."""
 
+from smtpkit.errors import ReplyError
+from smtpkit.protocol.standard_replies import INTERNAL_ERROR
 from smtpkit.wire.replies import Reply
 
-__all__ = ["HOOKS", "SessionFacts", "checked"]
+__all__ = ["HOOKS", "SessionFacts", "checked", "failure_reply"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ def checked(hook: str, answer: "Any", replies: int | None = None) -> "Any":
     if isinstance(answer, Reply):
         if answer.is_intermediate or (hook == "on_login" and answer.code < 400):
             raise TypeError(f"{hook} does not return a Reply of {answer.code}")
+        if hook == "on_hello" and answer.is_positive and (answer.code != 250 or len(answer.lines) > 1):
+            raise TypeError("on_hello accepts with 250 and one line: the keywords are those of the configuration")
         return answer
     if hook == "on_login":
         return answer
@@ -99,3 +103,11 @@ def checked(hook: str, answer: "Any", replies: int | None = None) -> "Any":
             raise TypeError(f"{hook} returned a sequence of {len(answer)} replies: {wanted} is wanted")
         return answer
     raise TypeError(f"{hook} returns None or a Reply, not {type(answer).__name__}")
+
+
+def failure_reply(error: Exception) -> Reply:
+    """What the client is told when a hook raised this: the reply of a ReplyError, else 451 4.3.0 without a reason.
+
+    The text of other exceptions is for the log: it may hold what no client should see.
+    """
+    return error.reply if isinstance(error, ReplyError) else INTERNAL_ERROR

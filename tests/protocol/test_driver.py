@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from smtpkit import protocol
 from smtpkit.errors import TLSError
 from smtpkit.protocol.client import ClientConnection
 from smtpkit.protocol.client_driver import ClientDriver
@@ -179,3 +180,26 @@ def test_what_came_before_tls_was_made_is_the_beginning_of_it():
     made.receive(b"PROXY UNKNOWN\r\nhello")
     assert made.next(None) is READ
     assert made.take() == b"hello!<220 mx.example ESMTP\r\n>"
+
+
+def test_what_remains_of_a_wait_counts_from_its_beginning():
+    clear, _ = driver()
+    clear.take()
+    idle = clear.timeout
+    assert clear.remaining(1000.0) == idle
+    clear.receive(b"NO")
+    assert clear.next(None) is READ
+    assert clear.take() == b""
+    assert clear.remaining(1010.0) == idle - 10
+    assert clear.remaining(1000.0 + idle + 1) == 0.001
+    clear.receive(b"OP\r\n")
+    assert clear.next(None) is READ
+    assert clear.take() == b"250 2.0.0 Ok\r\n"
+    assert clear.remaining(1020.0) == idle
+
+
+def test_whoever_writes_an_adapter_finds_all_of_it_in_the_package():
+    assert protocol.ServerDriver is ServerDriver
+    assert {*protocol._FOR_ADAPTERS} <= {*protocol.__all__}
+    with pytest.raises(AttributeError, match="no attribute 'Driver'"):
+        protocol.Driver  # noqa: B018

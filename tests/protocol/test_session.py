@@ -2,10 +2,11 @@
 
 import pytest
 
+from smtpkit.errors import ReplyError
 from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.events import NEED_DATA
 from smtpkit.protocol.server import ServerConnection
-from smtpkit.protocol.session import HOOKS, SessionFacts, checked
+from smtpkit.protocol.session import HOOKS, SessionFacts, checked, failure_reply
 from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.wire.replies import Reply
 
@@ -83,3 +84,10 @@ def test_there_are_as_many_replies_as_recipients(wanted, why):
 def test_no_other_hook_returns_several_replies():
     with pytest.raises(TypeError):
         checked("on_rcpt", [Reply(250)])
+
+
+def test_what_a_hook_raises_is_told_only_where_it_is_meant_for_the_client():
+    refusal = Reply(550, "No", "5.7.1")
+    assert failure_reply(ReplyError(refusal)) == refusal
+    assert bytes(failure_reply(ValueError("secret"))).startswith(b"451 4.3.0 ")
+    assert b"secret" not in bytes(failure_reply(ValueError("secret")))
