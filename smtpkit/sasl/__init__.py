@@ -18,11 +18,14 @@ the mechanism's grammar does not allow:
 
 Questions and the answers that they take:
 
-    VerifyPassword(authzid, username, password)     True or False; the only one that may allow to act for another
+    VerifyPassword(authzid, username, password)     True or False, or what is stored of the user's password: str or
+                                                    bytes, a record, SCRAM keys; None for an unknown user.  Only
+                                                    True may allow to act for another.
     FetchSecret(username, mechanism)                the password, for SCRAM also ScramKeys; None for an unknown user
     VerifyToken(username, token)                    True, the token's identity as a str, or False
 
-`register()` adds a mechanism of one's own.  The built-in ones are imported when they are first used.
+`make_record()` makes what a server stores in place of a password.  `register()` adds a mechanism of one's own.
+The built-in ones are imported when they are first used, and so are records and SCRAM keys.
 """
 
 __all__ = [
@@ -31,14 +34,19 @@ __all__ = [
     "ClientLogin",
     "FetchSecret",
     "Mechanism",
+    "PasswordRecord",
     "Question",
+    "ScramKeys",
     "ServerFacts",
     "VerifyPassword",
     "VerifyToken",
     "choose",
     "client_mechanism",
+    "decoy",
+    "make_record",
     "mechanism_names",
     "register",
+    "right_password",
     "server_mechanism",
 ]
 
@@ -46,3 +54,24 @@ from smtpkit.sasl.facts import ClientFacts, ServerFacts
 from smtpkit.sasl.mechanism import ClientLogin, Mechanism
 from smtpkit.sasl.questions import Challenge, FetchSecret, Question, VerifyPassword, VerifyToken
 from smtpkit.sasl.registry import choose, client_mechanism, mechanism_names, register, server_mechanism
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from smtpkit.sasl.records import PasswordRecord, decoy, make_record, right_password
+    from smtpkit.sasl.scram_keys import ScramKeys
+
+_LATER = {
+    "PasswordRecord": "records",
+    "ScramKeys": "scram_keys",
+    "decoy": "records",
+    "make_record": "records",
+    "right_password": "records",
+}
+
+
+def __getattr__(name: str) -> "Any":
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(__import__(f"{__name__}.{_LATER[name]}", fromlist=[name]), name)

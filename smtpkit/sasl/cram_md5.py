@@ -8,6 +8,7 @@ from smtpkit.errors import ParseError
 from smtpkit.sasl.mechanism import Mechanism
 from smtpkit.sasl.messages import malformed, read_text, same, write_text
 from smtpkit.sasl.questions import Challenge, FetchSecret
+from smtpkit.sasl.records import read_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class CramMD5(Mechanism):
         if not space or not name:
             raise malformed("CRAM-MD5 wants a user name, a space and a digest")
         username = read_text(name)
-        secret = yield FetchSecret(username, self.name)
+        secret = read_secret((yield FetchSecret(username, self.name)))
         if isinstance(secret, str):
             secret = secret.encode()
         known = isinstance(secret, bytes) and secret != b""

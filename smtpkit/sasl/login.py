@@ -34,6 +34,9 @@ class Login(Mechanism):
             response = yield Challenge(b"Username:")
         username = read_text(response)
         password = read_text((yield Challenge(b"Password:")))
-        if username and password and (yield VerifyPassword("", username, password)) is True:
-            return username
-        return None
+        if not username or not password:
+            return None
+        from smtpkit.sasl.answers import settle
+
+        question = VerifyPassword("", username, password)
+        return username if settle(question, (yield question)) is True else None

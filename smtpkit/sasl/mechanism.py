@@ -42,6 +42,16 @@ class Mechanism:
         """Whether this Python can do it."""
         return True
 
+    @classmethod
+    def accepts(cls, secret: "Any") -> bool:
+        """Whether a server that stores this for a user can let the user log in by it.
+
+        Args:
+            secret: a password as str or bytes, a PasswordRecord or ScramKeys.
+        """
+        # Who is sent the password can check it against anything; a proof wants what was proved.
+        return cls.credential == "password" and (cls.plaintext or isinstance(secret, (str, bytes)))
+
     def client(self, facts: "ClientFacts") -> "ClientSteps":
         """The client's role: yields responses and is resumed with challenges; the last response is returned.
 

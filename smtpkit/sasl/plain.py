@@ -34,6 +34,7 @@ class Plain(Mechanism):
         if len(parts) != 3 or not parts[1] or not parts[2]:
             raise malformed("PLAIN wants [authzid] NUL username NUL password")
         authzid, username, password = map(read_text, parts)
-        if (yield VerifyPassword(authzid, username, password)) is True:
-            return authzid or username
-        return None
+        from smtpkit.sasl.answers import settle
+
+        question = VerifyPassword(authzid, username, password)
+        return (authzid or username) if settle(question, (yield question)) is True else None

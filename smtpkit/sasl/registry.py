@@ -1,6 +1,6 @@
 """Which mechanisms there are, in order of preference, and which one to use."""
 
-__all__ = ["choose", "client_mechanism", "mechanism_names", "register", "server_mechanism"]
+__all__ = ["best", "choose", "client_mechanism", "mechanism", "mechanism_names", "register", "server_mechanism"]
 
 from smtpkit.errors import ParseError
 from smtpkit.sasl.facts import ClientFacts, ServerFacts
@@ -33,44 +33,62 @@ _MECHANISMS: "dict[str, type[Mechanism] | tuple[str, str]]" = {
 }
 
 
-def client_mechanism(name: str, **facts: "Any") -> ClientLogin:
-    """A client's login by the mechanism `name`, with the arguments of `ClientFacts`.
+def client_mechanism(name: "str | type[Mechanism]", **facts: "Any") -> ClientLogin:
+    """A client's login by a mechanism, a name or a class, with the arguments of `ClientFacts`.
 
     Raises:
         ParseError: there is no such mechanism.
     """
-    return ClientLogin(_mechanism(name)(), ClientFacts(**facts))
+    return ClientLogin(mechanism(name)(), ClientFacts(**facts))
 
 
-def server_mechanism(name: str, response: bytes | None = None, **facts: "Any") -> "ServerSteps":
+def server_mechanism(name: "str | type[Mechanism]", response: bytes | None = None, **facts: "Any") -> "ServerSteps":
     """A server's side of a login by the mechanism `name`, as a generator that has not begun.
 
     Args:
-        name: the mechanism, in any case.
+        name: the mechanism, in any case, or its class.
         response: the initial response, or None.
         facts: the arguments of `ServerFacts`.
 
     Raises:
         ParseError: there is no such mechanism (504 5.5.4).
     """
-    return _mechanism(name)().server(ServerFacts(**facts), response)
+    return mechanism(name)().server(ServerFacts(**facts), response)
 
 
 def mechanism_names(credential: str | None = None) -> tuple[str, ...]:
     """The names of all mechanisms that this Python can do, best first; only those for `credential` if given."""
-    classes = [_mechanism(name) for name in _MECHANISMS]
+    classes = [mechanism(name) for name in _MECHANISMS]
     return tuple(cls.name for cls in classes if credential in (None, cls.credential) and cls.available())
 
 
-def register(mechanism: "type[OwnMechanism]") -> "type[OwnMechanism]":
+def register(added: "type[OwnMechanism]") -> "type[OwnMechanism]":
     """Add a mechanism, preferred to all others, or put it in the place of the one of that name; a decorator."""
-    if mechanism.name in _MECHANISMS:
-        _MECHANISMS[mechanism.name] = mechanism
+    if added.name in _MECHANISMS:
+        _MECHANISMS[added.name] = added
     else:
         others = dict(_MECHANISMS)
         _MECHANISMS.clear()
-        _MECHANISMS.update({mechanism.name: mechanism}, **others)
-    return mechanism
+        _MECHANISMS.update({added.name: added}, **others)
+    return added
+
+
+def mechanism(name: "str | type[Mechanism]") -> "type[Mechanism]":
+    """The class of a mechanism; a class comes back as it is.
+
+    Raises:
+        ParseError: there is no mechanism of that name (504 5.5.4).
+    """
+    if not isinstance(name, str):
+        return name
+    found = _MECHANISMS.get(name.upper())
+    if found is None:
+        raise ParseError("unknown authentication mechanism", name, code=504, enhanced="5.5.4")
+    if isinstance(found, tuple):
+        module, cls = found
+        loaded: type[Mechanism] = getattr(__import__(f"smtpkit.sasl.{module}", fromlist=[cls]), cls)
+        return loaded
+    return found
 
 
 def choose(
@@ -80,8 +98,24 @@ def choose(
     tls: bool,
     allow_in_clear: bool = False,
     channel_binding: bool = False,
-    allowed: "Collection[str] | None" = None,
+    allowed: "Collection[str | type[Mechanism]] | None" = None,
 ) -> str | None:
+    """The name, in upper case, of the mechanism that a client should use; `best()` gives its class."""
+    found = best(
+        offered, credentials, tls=tls, allow_in_clear=allow_in_clear, channel_binding=channel_binding, allowed=allowed
+    )
+    return found.name if found is not None else None
+
+
+def best(
+    offered: "Iterable[str]",
+    credentials: "Collection[str]",
+    *,
+    tls: bool,
+    allow_in_clear: bool = False,
+    channel_binding: bool = False,
+    allowed: "Collection[str | type[Mechanism]] | None" = None,
+) -> "type[Mechanism] | None":
     """The mechanism that a client should use.
 
     Args:
@@ -90,36 +124,25 @@ def choose(
         tls: whether the line is encrypted.
         allow_in_clear: whether the secret may be shown to whoever reads an unencrypted line.
         channel_binding: whether the channel binding octets of the TLS connection are at hand.
-        allowed: the only names to be considered, upper case; None for all.
+        allowed: the only ones to be considered, by name in upper case, or as classes of one's own, which come
+            first; None for all.
 
     Returns:
-        The name in upper case, or None if there is none that may be used.
+        The class, or None if there is none that may be used.
     """
     names = {name.upper() for name in offered}
-    usable = []
-    for name in _MECHANISMS:
-        if name not in names or (allowed is not None and name not in allowed):
-            continue
-        mechanism = _mechanism(name)
-        if (
-            mechanism.credential in credentials
-            and (tls or allow_in_clear or not mechanism.plaintext)
-            and (channel_binding or not mechanism.binds_channel)
-            and mechanism.available()
-        ):
-            usable.append(mechanism)
+    own = [each for each in allowed or () if not isinstance(each, str)]
+    registered = (mechanism(name) for name in _MECHANISMS if name in names and (allowed is None or name in allowed))
+    usable = [
+        each
+        for each in (*own, *registered)
+        if each.name in names
+        and each.credential in credentials
+        and (tls or allow_in_clear or not each.plaintext)
+        and (channel_binding or not each.binds_channel)
+        and each.available()
+    ]
     if not tls:
         # Under TLS, PLAIN beats CRAM-MD5, which keeps the server from hashing what it stores; in clear it is worse.
-        usable.sort(key=lambda mechanism: mechanism.plaintext)
-    return usable[0].name if usable else None
-
-
-def _mechanism(name: str) -> "type[Mechanism]":
-    found = _MECHANISMS.get(name.upper())
-    if found is None:
-        raise ParseError("unknown authentication mechanism", name, code=504, enhanced="5.5.4")
-    if isinstance(found, tuple):
-        module, cls = found
-        mechanism: type[Mechanism] = getattr(__import__(f"smtpkit.sasl.{module}", fromlist=[cls]), cls)
-        return mechanism
-    return found
+        usable.sort(key=lambda each: each.plaintext)
+    return usable[0] if usable else None

@@ -15,11 +15,12 @@ __all__ = [
 from os import urandom
 
 from smtpkit.errors import ParseError
+from smtpkit.sasl.answers import keys_for
 from smtpkit.sasl.mechanism import Mechanism
 from smtpkit.sasl.messages import malformed, read_text, same, write_saslname, write_text
 from smtpkit.sasl.questions import Challenge, FetchSecret
 from smtpkit.sasl.saslprep import saslprep
-from smtpkit.sasl.scram_keys import ScramKeys, hash_name, hmac_digest, proof_for, proves, salted_password
+from smtpkit.sasl.scram_keys import hash_name, hmac_digest, proof_for, proves, salted_password
 from smtpkit.sasl.scram_messages import ClientFirst, base64, read_client_final, read_server_final, read_server_first
 
 TYPE_CHECKING = False
@@ -76,17 +77,14 @@ class _Scram(Mechanism):
             return None
         username = saslprep(first.username)
         family = self.name.removesuffix("-PLUS")
-        secret = yield FetchSecret(username, family)
-        record = secret if isinstance(secret, ScramKeys) and secret.mechanism == family else None
-        salt = record.salt if record else _salt(family, username, facts)
-        iterations = record.iterations if record else facts.iterations
+        question = FetchSecret(username, family)
+        keys = keys_for(question, (yield question), facts.iterations, facts.salt_secret)
         nonce = first.nonce + (facts.nonce or _nonce())
-        server_first = f"r={nonce},s={base64(salt)},i={iterations}".encode()
+        server_first = f"r={nonce},s={base64(keys.salt)},i={keys.iterations}".encode()
 
         response = yield Challenge(server_first)
         binding, repeated_nonce, without_proof, proof = read_client_final(response)
         message = b",".join((first.bare.encode(), server_first, without_proof.encode()))
-        keys = record or _keys(family, secret, salt, iterations)
         hash_ = hash_name(family)
         if not (
             proves(hash_, keys.stored_key, proof, message)
@@ -98,6 +96,11 @@ class _Scram(Mechanism):
         if (yield Challenge(b"v=" + base64(hmac_digest(hash_, keys.server_key, message)).encode())):
             raise malformed("SCRAM wants an empty line in the end")
         return username
+
+    @classmethod
+    def accepts(cls, secret: "Any") -> bool:
+        """A password, or keys for the same hash."""
+        return isinstance(secret, (str, bytes)) or getattr(secret, "mechanism", "") == cls.name.removesuffix("-PLUS")
 
     def _binding(self, facts: "ClientFacts") -> tuple[str, bytes]:
         """The GS2 header, and the octets that are bound."""
@@ -165,31 +168,6 @@ def _prepared(facts: "ClientFacts") -> tuple[str, bytes]:
     except UnicodeDecodeError:
         raise ParseError("SCRAM wants a password in UTF-8") from None
     return saslprep(facts.username), saslprep(password).encode()
-
-
-def _keys(mechanism: str, secret: "Any", salt: bytes, iterations: int) -> ScramKeys:
-    """The keys of a password, or, at the same cost, such as nobody has."""
-    try:
-        password = secret.decode() if isinstance(secret, bytes) else secret
-        if isinstance(password, str):
-            return ScramKeys.derive(password, mechanism, iterations=iterations, salt=salt)
-    except ValueError:
-        pass  # a stored password that SASLprep refuses can be nobody's
-    return ScramKeys.derive(_nonce(), mechanism, iterations=iterations, salt=salt)
-
-
-def _salt(mechanism: str, username: str, facts: "ServerFacts") -> bytes:
-    """The salt of a user without stored keys, known or not: always the same, and known to this server alone."""
-    return hmac_digest("sha256", facts.salt_secret or _process_secret(), f"{mechanism} {username}".encode())[:16]
-
-
-_secrets: list[bytes] = []
-
-
-def _process_secret() -> bytes:
-    if not _secrets:
-        _secrets.append(urandom(32))
-    return _secrets[0]
 
 
 def _nonce() -> str:

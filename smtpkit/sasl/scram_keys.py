@@ -1,6 +1,6 @@
 """What a server stores for SCRAM in place of a password, and the arithmetic behind it (RFC 5802 section 3)."""
 
-__all__ = ["ScramKeys", "hash_name", "hmac_digest", "proof_for", "proves", "salted_password"]
+__all__ = ["ScramKeys", "derived_salt", "hash_name", "hmac_digest", "proof_for", "proves", "salted_password"]
 
 from binascii import a2b_base64, b2a_base64
 from os import urandom
@@ -75,6 +75,17 @@ class ScramKeys(Value):
         except ValueError:
             raise ParseError("not SCRAM keys", expected="mechanism$iterations:salt$stored-key:server-key") from None
 
+    def decoy(self, username: str, key: bytes | None = None) -> "ScramKeys":
+        """Keys of the same cost that nobody has, for an unknown user: one name always gets the same salt.
+
+        Args:
+            username: the name that nobody has.
+            key: a secret of this server; None for one that is new in each process.
+        """
+        salt = derived_salt(self.mechanism, username, key, len(self.salt))
+        made_up = (urandom(len(octets)) for octets in (self.stored_key, self.server_key))
+        return ScramKeys(self.mechanism, self.iterations, salt, *made_up)
+
     def verify(self, password: str) -> bool:
         """Whether this is the password: for the mechanisms that bring it to the server as such."""
         try:
@@ -91,6 +102,18 @@ class ScramKeys(Value):
 
     def __repr__(self) -> str:
         return f"ScramKeys({self.mechanism!r}, {self.iterations}, <hidden>)"
+
+
+def derived_salt(mechanism: str, username: str, key: bytes | None, size: int = 16) -> bytes:
+    """The salt of a user without stored keys, known or not: always the same, and known to this server alone.
+
+    Args:
+        mechanism: one user has another salt for another hash.
+        username: prepared.
+        key: a secret of this server; None for one that is new in each process.
+        size: octets, at most 64.
+    """
+    return hmac_digest("sha512", key or _process_key(), f"{mechanism} {username}".encode())[:size]
 
 
 def hash_name(mechanism: str) -> str:
@@ -141,3 +164,12 @@ def proves(name: str, stored_key: bytes, proof: bytes, message: bytes) -> bool:
 def exclusive_or(one: bytes, other: bytes) -> bytes:
     """Bit by bit; both are of one length."""
     return bytes(a ^ b for a, b in zip(one, other, strict=True))
+
+
+_keys: list[bytes] = []
+
+
+def _process_key() -> bytes:
+    if not _keys:
+        _keys.append(urandom(32))
+    return _keys[0]
