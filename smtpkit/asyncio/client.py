@@ -14,6 +14,7 @@ from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.needs import CHUNK, DONE
 from smtpkit.protocol.results import SendResult
 from smtpkit.protocol.sending import Sending
+from smtpkit.wire.commands import Quit
 
 __all__ = ["Client", "Connecting", "connect", "send_message"]
 
@@ -138,9 +139,24 @@ class Client:
                     await self._perform(exchanges.quit_session())
             self._transport.close()
 
-    async def _open(self) -> None:
+    @property
+    def _is_reusable(self) -> bool:
+        # A look without waiting: has the server gone, or said something that nobody asked for?
+        if self._transport.closed or self._busy or self._cause is not None:
+            return False
+        self._transport.look()
+        return self._driver.reusable
+
+    def _leave(self) -> None:
+        # As close(), but without waiting for the answer.
+        if self._is_reusable:
+            self._core.send(Quit())
+        self._transport.close()
+
+    async def _open(self, deadline: float | None) -> None:
         settings = self._settings
-        target, deadline = settings.target, settings.deadline
+        target = settings.target
+        connect_timeout = settings.connect_timeout if deadline is None else min(settings.connect_timeout, deadline)
         began = monotonic()
         try:
             self._transport = await dial(
@@ -150,10 +166,10 @@ class Client:
                 path=target.path,
                 sock=settings.sock,
                 local_address=settings.local_address,
-                timeout=settings.connect_timeout,
+                timeout=connect_timeout,
             )
         except TimeoutError as error:
-            message = f"no connection to {target} within {settings.connect_timeout:g} s"
+            message = f"no connection to {target} within {connect_timeout:g} s"
             raise Timeout(message, stage="connect") from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
@@ -318,7 +334,7 @@ async def send_message(
 
 async def _connected(settings: ClientSettings) -> Client:
     client = Client(settings)
-    await client._open()
+    await client._open(settings.deadline)
     return client
 
 

@@ -125,6 +125,17 @@ class Transport(asyncio.BufferedProtocol):
         """Let all waits from now on last so many seconds together; None for no bound."""
         self._deadline = None if seconds is None else self._loop.time() + seconds
 
+    def look(self) -> None:
+        """Take in what has come, without waiting; a connection that is to be used again may have ended."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        try:
+            if sock is not None and not self._closed:
+                self.driver.receive(os.read(sock.fileno(), READ_SIZE))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.driver.lost(error)
+
     def shut_down(self) -> None:
         """Say goodbye as soon as no transaction is under way."""
         self._ending = True

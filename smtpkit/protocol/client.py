@@ -341,6 +341,11 @@ class ClientConnection:
         return len(self._owed)
 
     @property
+    def quiet(self) -> bool:
+        """Whether a new exchange may begin, and nothing has come unasked: no reply, no end of the stream."""
+        return self.idle and not self._eof and not len(self._lines)
+
+    @property
     def unread(self) -> int:
         """Octets received and not yet consumed."""
         return len(self._lines)

@@ -97,6 +97,11 @@ class ClientDriver(Driver):
         return fallen or core.closed or core.closing is not None or core.transport is not Transport.READ
 
     @property
+    def reusable(self) -> bool:
+        """Whether the connection can carry another exchange, as far as what was received tells."""
+        return not self.broken and self.core.quiet
+
+    @property
     def _stage(self) -> str:
         return "TLS handshake" if self._tls is not None and self._tls.facts is None else self.core.waiting_for
 

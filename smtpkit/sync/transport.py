@@ -96,6 +96,16 @@ class Transport:
         """Let all waits from now on last so many seconds together; None for no bound."""
         self._deadline = None if seconds is None else monotonic() + seconds
 
+    def look(self) -> None:
+        """Take in what has come, without waiting; a connection that is to be used again may have ended."""
+        try:
+            if self._arrivals.poll(0):
+                self.driver.receive(self._sock.recv(_BUFFER, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.driver.lost(error)
+
     def shut_down(self) -> None:
         """From another thread: say goodbye as soon as no transaction is under way."""
         with self._lock:
