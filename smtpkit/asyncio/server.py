@@ -37,7 +37,7 @@ class Server:
     """A server; `serve()` makes it.  Enter it with `async with`, or await it, and it listens.
 
     Attributes:
-        counters: "connections", "refused", "messages" since it began.
+        counters: since it began, "connections", those of them that were "refused", and "messages" accepted.
     """
 
     def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
@@ -223,7 +223,7 @@ class _Connection:
                 self._server._log.failed(session, name)
             answer = INTERNAL_ERROR
         if name in ("on_message", "on_body"):
-            self._server.counters["messages"] += 1
+            self._server.counters["messages"] += self._driver.accepts(answer)
             self._server._log.message(session, self._driver, answer)
         return answer
 

@@ -85,6 +85,10 @@ class ServerConnection(ServerSteps):
     def accept(self, reply: Reply | None = None) -> None:
         """Decide `unanswered` positively, with its standard reply or another positive one.
 
+        A reply of one's own gets an enhanced status code where it has none and they are offered.  To EHLO, HELO
+        and LHLO it is one line of code 250, and only replaces what is said behind the server's name: the keywords
+        come from the configuration.
+
         Raises:
             LocalProtocolError: nothing waits for a decision, or the reply does not fit.
         """
@@ -93,10 +97,7 @@ class ServerConnection(ServerSteps):
         if step is None:
             self._undecided("accept()")
             raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
-        if reply is None:
-            reply = self._standard
-        elif reply.code >= 400 or reply.is_intermediate != self._standard.is_intermediate:
-            raise LocalProtocolError("accept() with a reply that does not accept", received=str(reply))
+        reply = self._standard if reply is None else self._acceptance(event, reply)
         self.unanswered = None
         step(self, event, reply)
 
@@ -112,11 +113,12 @@ class ServerConnection(ServerSteps):
         if reply is not None and reply.code < 400:
             raise LocalProtocolError("reject() with a reply that does not refuse", received=str(reply))
         if self.unanswered is None and self._content is not None:
+            reply = reply if reply is None else self._with_status(None, reply)
             self._content.refusal = self._content.refusal or reply or say.INTERNAL_ERROR
             return
         event = self._undecided("reject()")
         self.unanswered = None
-        _REJECT[type(event)](self, event, reply)
+        _REJECT[type(event)](self, event, reply if reply is None else self._with_status(event, reply))
 
     def supply(self, secret: "Any") -> None:
         """Answer a question of SASL: FetchSecret with the user's password or stored keys, the others with True.
@@ -152,7 +154,7 @@ class ServerConnection(ServerSteps):
         self.unanswered = None
         for reply in replies:
             if self.state is not State.CLOSED:
-                self._say(reply)
+                self._say(self._with_status(event, reply))
         self._transaction_over(accepted=any(reply.is_positive for reply in replies))
 
     def tls_established(self, facts: "TLSFacts") -> None:
@@ -179,7 +181,7 @@ class ServerConnection(ServerSteps):
         """End the session from this side, with a farewell where one is due (421: RFC 5321 section 3.8)."""
         if self.state is not State.CLOSED:
             if reply is not None:
-                self._say(reply)
+                self._say(reply if self.state is State.GREETING else self._with_status(None, reply))
             self._end_session()
 
     # The readers, of which `_reading` names one.
@@ -227,7 +229,8 @@ class ServerConnection(ServerSteps):
         if verb in (b"MAIL", b"RCPT"):
             self._budget.step_refused()
         hint = f"; expected {error.expected}" if error.expected else ""
-        answered = self._answer(None, Reply(error.code, f"{error.what}{hint}", error.enhanced))
+        status = None if verb in _HELLO else error.enhanced  # RFC 2034 section 4
+        answered = self._answer(None, Reply(error.code, f"{error.what}{hint}", status))
         if verb == b"BDAT":
             # The size of what follows is not known, and it is not commands (RFC 3030 section 2).
             self._end_session()
@@ -245,7 +248,7 @@ class ServerConnection(ServerSteps):
         if reply is say.NEED_RCPT and self._budget.step_was_refused and not self.config.lmtp:
             reply = say.NO_VALID_RECIPIENTS
         if type(command) is not c.Bdat:
-            return self._answer(command, reply)
+            return self._answer(command, self._with_status(command, reply))
         if command.verb not in self._offer.verbs:
             answered = self._answer(command, reply)
             self._end_session()
@@ -291,6 +294,8 @@ class ServerConnection(ServerSteps):
             )
         return self.unanswered
 
+
+_HELLO = (b"EHLO", b"HELO", b"LHLO")
 
 _READERS: "dict[str, Callable[[ServerConnection], Next]]" = {
     Reading.OPENING: ServerConnection._read_opening,

@@ -148,6 +148,11 @@ class ServerDriver(Driver):
             return None
         return len(core.recipients) if core.config.lmtp else 0
 
+    def accepts(self, answer: "Any") -> bool:
+        """Whether what on_message or on_body answered accepts the message, for one recipient at least."""
+        answers = answer if isinstance(answer, (list, tuple)) else (answer,)
+        return self._stream_error is None and any(each is None or each.code < 400 for each in answers)
+
     def summary(self, answer: "Any") -> str:
         """One line about the message at its end."""
         core = self.core

@@ -1,9 +1,12 @@
 """What a server knows of its session, and how it answers: all that its steps share."""
 
+from smtpkit.errors import LocalProtocolError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.envelope import Envelope
-from smtpkit.protocol.events import NEED_DATA, Answered, ConnectionClosed, Transport
+from smtpkit.protocol.events import NEED_DATA, Answered, Connect, ConnectionClosed, Transport
+from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.refusals import Budget
+from smtpkit.protocol.standard_replies import usual_status, without_status
 from smtpkit.protocol.states import State
 from smtpkit.wire import commands as c
 from smtpkit.wire.lines import LineBuffer
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.config import ServerConfig
     from smtpkit.protocol.content import ChunkedContent, DataContent
-    from smtpkit.protocol.events import BodyChunk, BodyRefused, Connect, Signal
+    from smtpkit.protocol.events import BodyChunk, BodyRefused, Signal
     from smtpkit.protocol.offer import Offer
     from smtpkit.protocol.server_auth import ServerLogin
     from smtpkit.protocol.tls_facts import TLSFacts
@@ -42,6 +45,9 @@ class Reading:
 
 
 CONNECTION_CLOSED = ConnectionClosed()
+
+_HELLO = frozenset({c.Ehlo, c.Helo, c.Lhlo})
+_STATUS_CODES = EXTENSIONS["ENHANCEDSTATUSCODES"]
 
 _WAITING = {
     Reading.CONTENT: "body",
@@ -147,6 +153,35 @@ class ServerState:
         return self._mail is not None and self.state is not State.BDAT_FAILED
 
     # Answering
+
+    def _acceptance(self, event: "Event | None", reply: Reply) -> Reply:
+        # The application's reply as it is to be said, if it accepts.
+        if reply.code >= 400 or reply.is_intermediate != self._standard.is_intermediate:
+            raise LocalProtocolError("accept() with a reply that does not accept", received=str(reply))
+        if type(event) not in _HELLO:
+            return self._with_status(event, reply)
+        if reply.code != 250 or len(reply.lines) > 1:
+            expected = "250 and one line: the keywords are those of the configuration"
+            raise LocalProtocolError("accept() of a hello with another reply", expected=expected, received=str(reply))
+        name, text = self.config.hostname, reply.text
+        greets = text if f"{text} ".startswith(f"{name} ") else f"{name} {text}"
+        return Reply(250, (greets, *self._standard.lines[1:]))
+
+    def _with_status(self, event: "Event | None", reply: Reply) -> Reply:
+        # RFC 2034 section 4: each reply has a code, but a greeting, a 3yz, and what answers EHLO, HELO or LHLO.
+        if type(event) in _HELLO:
+            return without_status(reply)
+        if reply.enhanced is not None or type(event) is Connect or reply.is_intermediate:
+            return reply
+        if _STATUS_CODES not in self.config.extensions:
+            return reply
+        if reply.is_positive and event is not None:
+            status = self._standard.enhanced
+        elif reply.code == 452 and type(event) is c.Rcpt:
+            status = say.TOO_MANY_RECIPIENTS.enhanced  # as a client reads it (RFC 5321 section 4.5.3.1.10)
+        else:
+            status = usual_status(reply.code)
+        return Reply(reply.code, reply.lines, status)
 
     def _say(self, reply: Reply) -> None:
         self._out.append(bytes(reply))

@@ -6,6 +6,7 @@ from smtpkit.protocol.events import Answered, BodyChunk, BodyRefused, Connect, T
 from smtpkit.protocol.refusals import mail_fault, rcpt_fault
 from smtpkit.protocol.server_auth import AuthSteps
 from smtpkit.protocol.server_state import Reading
+from smtpkit.protocol.standard_replies import without_status
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
@@ -41,7 +42,8 @@ class ServerSteps(AuthSteps):
         self._say(reply or say.NO_SERVICE)
 
     def _reject_session(self, event: c.Command, reply: Reply | None) -> None:
-        self._say(reply or (say.NO_TLS_NOW if type(event) is c.StartTLS else say.INTERNAL_ERROR))
+        usual = say.NO_TLS_NOW if type(event) is c.StartTLS else without_status(say.INTERNAL_ERROR)
+        self._say(reply or usual)
 
     def _do_hello(self, command: "c.Ehlo | c.Helo | c.Lhlo") -> "Next":
         extended = type(command) is not c.Helo

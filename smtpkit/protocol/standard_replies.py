@@ -1,6 +1,27 @@
 """The replies that a server connection gives by itself, each beside the rule that asks for it."""
 
 from smtpkit.wire.replies import Reply
+from smtpkit.wire.status import EnhancedStatus
+
+# The enhanced status code of a refusal that came without one, where its code has but one meaning.  No other is
+# made up: who reads 5.1.1 takes the address for dead.
+_USUAL_STATUS = {
+    432: "4.7.12",
+    451: "4.3.0",
+    452: "4.3.1",
+    454: "4.7.0",
+    455: "4.5.4",
+    502: "5.5.1",
+    503: "5.5.1",
+    504: "5.5.4",
+    521: "5.3.2",
+    530: "5.7.0",
+    534: "5.7.9",
+    535: "5.7.8",
+    538: "5.7.11",
+    555: "5.5.4",
+    556: "5.1.10",
+}
 
 # Positive
 MAIL_OK = Reply(250, "Sender ok", "2.1.0")
@@ -56,3 +77,13 @@ AUTH_SYNTAX = Reply(501, "Not a valid response", "5.5.2")  # RFC 4954 section 4
 AUTH_LINE_TOO_LONG = Reply(500, "Authentication exchange line too long", "5.5.6")  # RFC 4954 section 4
 NO_INITIAL_RESPONSE = Reply(501, "The mechanism takes no initial response", "5.7.0")  # RFC 4954 section 4
 TOO_MANY_LOGINS = Reply(421, "Too many failed logins", "4.7.0")
+
+
+def usual_status(code: int) -> EnhancedStatus:
+    """The enhanced status code of a reply of which no more than its code is known."""
+    return EnhancedStatus.parse(_USUAL_STATUS.get(code) or f"{code // 100}.0.0")
+
+
+def without_status(reply: Reply) -> Reply:
+    """The same reply as an answer to EHLO, HELO or LHLO, where no enhanced status code may be (RFC 2034 section 4)."""
+    return reply if reply.enhanced is None else Reply(reply.code, reply.lines)

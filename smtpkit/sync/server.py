@@ -39,7 +39,7 @@ class Server:
     One thread accepts, and each connection has a thread.  `close()` may be called from any thread.
 
     Attributes:
-        counters: "connections", "refused", "messages" since it began.
+        counters: since it began, "connections", those of them that were "refused", and "messages" accepted.
     """
 
     def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
@@ -226,7 +226,7 @@ class _Connection:
             answer = INTERNAL_ERROR
         if name in ("on_message", "on_body"):
             with self._server._lock:
-                self._server.counters["messages"] += 1
+                self._server.counters["messages"] += self._driver.accepts(answer)
             self._server._log.message(session, self._driver, answer)
         return answer
 

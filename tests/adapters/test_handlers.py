@@ -400,6 +400,15 @@ async def test_one_line_a_message_and_the_counters(kit, log):
     assert "from=<a@a.example> recipients=2" in lines[0]
 
 
+@pytest.mark.parametrize("answer", [Reply(550, "no"), LookupError("broken")])
+@pytest.mark.parametrize("hook", ["on_message", "on_body"])
+async def test_a_message_that_is_refused_is_not_counted(kit, hook, answer, log):
+    async with kit.serve(session_with(hook, answer)) as server, kit.connect(server) as client:
+        with pytest.raises(MessageRefused):
+            await client.send("a@a.example", ["b@b.example"], BODY)
+        assert server.counters["messages"] == 0
+
+
 async def test_session_facts(kit):
     facts = []
 

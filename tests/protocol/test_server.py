@@ -145,7 +145,7 @@ class TestEnd:
         play.core.accept()
         assert play.core.next_event() == ConnectionClosed()
 
-    @pytest.mark.parametrize("reply", [None, say.SHUTTING_DOWN, Reply(221, "bye")])
+    @pytest.mark.parametrize("reply", [None, say.SHUTTING_DOWN, Reply(221, "bye", "2.0.0")])
     def test_this_side_may_end_it(self, reply):
         play = ready(decisions={c.Rcpt: None})
         play.say(TRANSACTION)
@@ -512,7 +512,7 @@ class TestDecisions:
         play.core.reject(Reply(554, "spam"))
         play.core.reject(Reply(451, "the first reason stays"))
         assert codes(play.say(b"two\r\n.\r\nNOOP\r\n")) == [554, 250]
-        assert play.events[-2] == BodyRefused(Reply(554, "spam"))
+        assert play.events[-2] == BodyRefused(Reply(554, "spam", "5.0.0"))
         assert play.messages == []
 
     def test_with_a_standard_reply(self):

@@ -77,11 +77,24 @@ class TestHooks:
                 answer += adapter.say(b"hi\r\n.\r\n")
         assert codes(answer) == said
 
+    @pytest.mark.parametrize(
+        ("answer", "accepted"),
+        [
+            (None, True),
+            (Reply(250), True),
+            (Reply(550), False),
+            ([Reply(450), Reply(250)], True),
+            ([Reply(450)], False),
+        ],
+    )
+    def test_what_counts_as_an_accepted_message(self, answer, accepted):
+        assert ready().driver.accepts(answer) is accepted
+
     def test_a_positive_reply_takes_the_place_of_the_standard_one(self):
         adapter = ready(hooks={"on_rcpt": Reply(251, "will forward"), "on_message": Reply(250, "queued as 7")})
         answer = adapter.say(DATA + b".\r\n")
-        assert answer.splitlines()[1] == b"251 will forward"
-        assert answer.splitlines()[-1] == b"250 queued as 7"
+        assert answer.splitlines()[1] == b"251 2.1.5 will forward"
+        assert answer.splitlines()[-1] == b"250 2.0.0 queued as 7"
 
     @pytest.mark.parametrize(("answer", "code"), [(True, 235), (None, 535), (False, 535), (Reply(454, "later"), 454)])
     def test_on_login_decides_on_a_password(self, answer, code):

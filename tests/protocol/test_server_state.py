@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from smtpkit.errors import LocalProtocolError
 from smtpkit.protocol import standard_replies as say
-from smtpkit.protocol.events import ConnectionClosed, Transport
+from smtpkit.protocol.events import BodyChunk, Connect, ConnectionClosed, Transport
 from smtpkit.protocol.states import State
 from smtpkit.protocol.transcript import Transcript
+from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
 
 playing = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("playing.py"))))
@@ -108,3 +110,97 @@ def test_an_error_too_many_is_what_the_notice_tells():
     play = ready()
     play.say(b"FOO\r\n" * 10)
     assert play.events[-2].reply == Reply(421, "Too many errors", "4.7.0")
+
+
+class TestRepliesOfTheApplication:
+    """What is done to them: RFC 2034 section 4 for the status code, RFC 5321 section 4.1.1.1 for the hello."""
+
+    @pytest.mark.parametrize(
+        ("line", "reply", "said"),
+        [
+            (b"MAIL FROM:<>", Reply(250, "fine"), b"250 2.1.0 fine"),
+            (b"MAIL FROM:<>", Reply(250, "fine", "2.6.0"), b"250 2.6.0 fine"),
+            (b"MAIL FROM:<>", Reply(250, "2.6.0 fine"), b"250 2.6.0 fine"),
+            (b"MAIL FROM:<>", Reply(550, "no"), b"550 5.0.0 no"),
+            (b"MAIL FROM:<>", Reply(451, "later"), b"451 4.3.0 later"),
+            (b"MAIL FROM:<>", Reply(452, "full"), b"452 4.3.1 full"),
+            (b"VRFY joe", Reply(251, "<joe@b.example>"), b"251 2.5.0 <joe@b.example>"),
+            (b"VRFY joe", Reply(502, "no"), b"502 5.5.1 no"),
+            (b"STARTTLS", Reply(454, "not now"), b"454 4.7.0 not now"),
+            (b"MAIL FROM:<>", Reply(571, "no"), b"571 5.0.0 no"),
+        ],
+    )
+    def test_they_get_a_status_code_where_they_have_none(self, line, reply, said):
+        play = ready(config(tls_available=True), dict.fromkeys(playing.COMMANDS[3:], reply))
+        assert play.say(line + b"\r\n") == said + b"\r\n"
+
+    def test_too_many_recipients_are_said_as_a_client_reads_it(self):
+        play = ready(decisions={c.Rcpt: Reply(452, "enough")})
+        assert play.say(TRANSACTION).endswith(b"452 4.5.3 enough\r\n")
+
+    def test_on_every_line(self):
+        play = ready(decisions={c.Rcpt: Reply(550, ["no", "really"])})
+        assert play.say(TRANSACTION).endswith(b"550-5.0.0 no\r\n550 5.0.0 really\r\n")
+
+    def test_an_intermediate_one_has_none(self):
+        play = ready(decisions={c.Data: Reply(354, "go on")})
+        assert play.say(TRANSACTION + b"DATA\r\n").endswith(b"354 go on\r\n")
+
+    @pytest.mark.parametrize("lmtp", [False, True])
+    def test_the_end_of_content(self, lmtp):
+        play = ready(config(lmtp=lmtp), {BodyChunk: None})
+        play.say(TRANSACTION + b"DATA\r\n.\r\n")
+        if lmtp:
+            play.core.answer([Reply(250, "queued")])
+        else:
+            play.core.accept(Reply(250, "queued"))
+        assert play.run() == b"250 2.0.0 queued\r\n"
+
+    def test_none_where_they_are_not_offered(self):
+        play = ready(config(extensions=[]), {c.Mail: Reply(550, "no")})
+        assert play.say(b"MAIL FROM:<>\r\n") == b"550 no\r\n"
+
+    @pytest.mark.parametrize("reply", [Reply(220, "mx.example at your service"), Reply(554, "go away")])
+    def test_none_in_the_greeting(self, reply):
+        assert Play(config(), {Connect: reply}).greeting == bytes(reply)
+
+    def test_and_none_in_a_farewell_in_its_place(self):
+        play = Play(config(), {Connect: None})
+        play.core.close(Reply(421, "not now"))
+        assert play.run() == b"421 not now\r\n"
+
+    def test_a_farewell_later_has_one(self):
+        play = ready()
+        play.core.close(Reply(421, "not now"))
+        assert play.run() == b"421 4.0.0 not now\r\n"
+
+    @pytest.mark.parametrize("line", [b"EHLO c.example", b"HELO c.example"])
+    @pytest.mark.parametrize("reply", [Reply(550, "no"), Reply(550, "no", "5.7.1")])
+    def test_never_in_answer_to_a_hello(self, line, reply):
+        play = Play(config(), dict.fromkeys((c.Ehlo, c.Helo), reply))
+        assert play.say(line + b"\r\n") == b"550 no\r\n"
+
+    def test_nor_when_the_hello_is_wrong(self):
+        assert b" 5." not in Play(config()).say(b"EHLO\r\nHELO \r\nLHLO c.example\r\n")
+        assert b" 5." not in Play(config(lmtp=True)).say(b"EHLO c.example\r\nHELO c.example\r\n")
+
+    @pytest.mark.parametrize("text", ["welcome, c.example", "mx.example welcome, c.example"])
+    def test_a_positive_one_to_ehlo_changes_what_is_said_behind_the_name(self, text):
+        standard = ready().say(b"EHLO c.example\r\n").split(b"\r\n")
+        play = Play(config(), {c.Ehlo: Reply(250, text)})
+        first, *keywords = play.say(b"EHLO c.example\r\n").split(b"\r\n")
+        assert first == b"250-mx.example welcome, c.example"
+        assert keywords == standard[1:]
+        assert play.core.state is State.READY
+
+    def test_and_to_helo(self):
+        assert Play(config(), {c.Helo: Reply(250, "mx.example")}).say(b"HELO c\r\n") == b"250 mx.example\r\n"
+
+    @pytest.mark.parametrize("reply", [Reply(251, "hi"), Reply(250, ["mx.example", "XNEW"]), Reply(354, "go on")])
+    def test_no_other_is_taken(self, reply):
+        play = Play(config(), {c.Ehlo: None})
+        play.say(b"EHLO c.example\r\n")
+        with pytest.raises(LocalProtocolError):
+            play.core.accept(reply)
+        play.core.accept()
+        assert play.core.state is State.READY

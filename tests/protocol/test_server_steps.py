@@ -281,7 +281,7 @@ class TestBdat:
         play.core.receive_data(b"BDAT 2\r\nabBDAT 6\r\nQUIT\r\nRSET\r\n")
         assert play.core.next_event() == BodyChunk(b"ab")
         play.core.reject(Reply(452, "no room"))
-        assert play.core.next_event() == BodyRefused(Reply(452, "no room"))
+        assert play.core.next_event() == BodyRefused(Reply(452, "no room", "4.3.1"))
         assert play.core.state is State.BDAT_FAILED
         assert codes(play.run()) == [452, 503, 250]
 

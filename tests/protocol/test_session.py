@@ -54,6 +54,12 @@ def test_on_login_alone_returns_what_was_asked_for(answer):
         checked("on_mail", answer)
 
 
+@pytest.mark.parametrize("reply", [Reply(251, "hi"), Reply(250, ["mx.example", "SIZE 7"])])
+def test_a_hello_is_accepted_with_one_line_of_250(reply):
+    with pytest.raises(TypeError, match="on_hello accepts with 250 and one line"):
+        checked("on_hello", reply)
+
+
 def test_a_positive_reply_is_no_login():
     with pytest.raises(TypeError, match="on_login does not return a Reply of 235"):
         checked("on_login", Reply(235))

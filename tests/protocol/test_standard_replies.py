@@ -34,6 +34,19 @@ def test_codes_are_those_of_the_standards(name, codes):
     assert f"{reply.code} {reply.enhanced}" == codes
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [(250, "2.0.0"), (421, "4.0.0"), (451, "4.3.0"), (452, "4.3.1"), (535, "5.7.8"), (550, "5.0.0"), (554, "5.0.0")],
+)
+def test_a_code_alone_says_no_more_than_it_means(code, status):
+    assert str(say.usual_status(code)) == status
+
+
+def test_a_reply_without_its_status_code_keeps_its_text():
+    assert say.without_status(say.OK) == Reply(250, "Ok")
+    assert say.without_status(say.START_DATA) is say.START_DATA
+
+
 @pytest.mark.parametrize("name", REPLIES)
 def test_a_reply_can_be_read_back(name):
     reply = REPLIES[name]
