@@ -1,15 +1,16 @@
 """The commands of RFC 5321 section 4.1.1, LMTP and CHUNKING: a value type each, which bytes() writes with its CRLF."""
 
+import re
+
 from smtpkit.errors import ParseError
-from smtpkit.wire.addresses import Mailbox, domain_or_literal
-from smtpkit.wire.parameters import check_parameters, emit_parameters
-from smtpkit.wire.strings import check_no_controls, write_string
-from smtpkit.wire.value import Value
+from smtpkit.wire.addresses import domain_or_literal
+from smtpkit.wire.command import Command
+from smtpkit.wire.path_commands import Mail, Rcpt
+from smtpkit.wire.strings import WORD, check_no_controls, unquote, write_string
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, ClassVar
+    from typing import Self
 
 __all__ = [
     "Bdat",
@@ -29,27 +30,6 @@ __all__ = [
 ]
 
 
-class Command(Value):
-    """What all commands have in common.
-
-    Attributes:
-        verb: in upper case, as it stands on the wire.
-        syntax: what a right line looks like, for HELP and for error messages; ASCII.
-    """
-
-    __slots__ = ()
-    verb: str
-    syntax: "ClassVar[str]" = ""
-
-    def argument_text(self) -> str:
-        """Give what follows the verb and a space; "" if nothing does."""
-        return ""
-
-    def __bytes__(self) -> bytes:
-        argument = self.argument_text()
-        return f"{self.verb} {argument}\r\n".encode() if argument else f"{self.verb}\r\n".encode()
-
-
 class _Hello(Command):
     """EHLO, HELO and LHLO: the client gives its name.
 
@@ -62,6 +42,10 @@ class _Hello(Command):
 
     def __init__(self, name: str) -> None:
         self.name = domain_or_literal(name)
+
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        return cls(text)
 
     def argument_text(self) -> str:
         return self.name
@@ -89,89 +73,6 @@ class Lhlo(_Hello):
     __slots__ = ()
     verb = "LHLO"
     syntax = "LHLO domain"
-
-
-class _WithPath(Command):
-    """MAIL and RCPT: what a client makes is written once, to be checked, counted and sent."""
-
-    __slots__ = ("_octets",)
-    _octets: bytes
-
-    def __bytes__(self) -> bytes:
-        try:
-            return self._octets
-        except AttributeError:  # it was parsed
-            self._octets = octets = super().__bytes__()
-            return octets
-
-
-class Mail(_WithPath):
-    """MAIL FROM, the begin of a mail transaction (RFC 5321 section 4.1.1.2).
-
-    Args:
-        reverse_path: who gets the bounces; None for the null reverse-path "<>".
-        parameters: keyword to value, as `smtpkit.wire.parameters` types them; unknown keywords take a str,
-            or None where they stand alone.  They are kept in upper case.
-
-    Raises:
-        TypeError: the reverse-path is neither; `Mailbox.parse()` reads one.
-        ParseError: the reverse-path has no domain, it needs SMTPUTF8 and the parameter is not there, or a
-            parameter is none that may be sent.
-    """
-
-    __slots__ = ("reverse_path", "parameters")
-    verb = "MAIL"
-    syntax = "MAIL FROM:<address> [SIZE=...] [BODY=...] ..."
-    reverse_path: Mailbox | None
-    parameters: "Mapping[str, Any]"
-
-    def __init__(self, reverse_path: Mailbox | None, parameters: "Mapping[str, Any]" = {}) -> None:  # noqa: B006
-        if not (reverse_path is None or isinstance(reverse_path, Mailbox)):
-            raise TypeError(f"the reverse-path is a Mailbox or None, not {reverse_path!r}")
-        self.reverse_path = reverse_path
-        self.parameters = check_parameters("MAIL", parameters)
-        if reverse_path is not None and not reverse_path.domain:
-            raise ParseError("no domain", reverse_path.local_part, enhanced="5.1.7")
-        argument = self.argument_text()
-        if "SMTPUTF8" not in self.parameters and not argument.isascii():
-            raise ParseError("address needs SMTPUTF8", argument, code=550, enhanced="5.6.7")
-        self._octets = f"MAIL {argument}\r\n".encode()
-
-    def argument_text(self) -> str:
-        path = "" if self.reverse_path is None else self.reverse_path
-        return f"FROM:<{path}> {emit_parameters(self.parameters)}" if self.parameters else f"FROM:<{path}>"
-
-
-class Rcpt(_WithPath):
-    """RCPT TO, one recipient (RFC 5321 section 4.1.1.3).
-
-    An address beyond ASCII may be sent only if the transaction's MAIL carried SMTPUTF8; this is not checked here.
-
-    Args:
-        forward_path: the recipient; without a domain it is the postmaster of the server.
-        parameters: as for `Mail`.
-
-    Raises:
-        TypeError: the forward-path is none; `Mailbox.parse()` reads one.
-        ParseError: a parameter is none that may be sent.
-    """
-
-    __slots__ = ("forward_path", "parameters")
-    verb = "RCPT"
-    syntax = "RCPT TO:<address> [NOTIFY=...] [ORCPT=...] ..."
-    forward_path: Mailbox
-    parameters: "Mapping[str, Any]"
-
-    def __init__(self, forward_path: Mailbox, parameters: "Mapping[str, Any]" = {}) -> None:  # noqa: B006
-        if not isinstance(forward_path, Mailbox):
-            raise TypeError(f"the forward-path is a Mailbox, not {forward_path!r}")
-        self.forward_path = forward_path
-        self.parameters = check_parameters("RCPT", parameters)
-        self._octets = f"RCPT {self.argument_text()}\r\n".encode()
-
-    def argument_text(self) -> str:
-        path = f"TO:<{self.forward_path}>"
-        return f"{path} {emit_parameters(self.parameters)}" if self.parameters else path
 
 
 class Data(Command):
@@ -204,6 +105,13 @@ class Bdat(Command):
         if not 0 <= size < 10**20:
             raise ParseError("bad chunk size", str(size))
 
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        match = re.fullmatch(r"([0-9]{1,20})( LAST)?", text, re.IGNORECASE)
+        if match is None:
+            raise ParseError("bad chunk size")
+        return cls(int(match[1]), match[2] is not None)
+
     def argument_text(self) -> str:
         return f"{self.size:d} LAST" if self.last else f"{self.size:d}"
 
@@ -229,6 +137,11 @@ class _Words(Command):
         self.text = text
         if not (text.isascii() and text.isprintable()):
             raise ParseError("argument that is not printable ASCII", text)
+
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        # The argument means nothing, or little: what is not quite a String is taken too.
+        return cls(unquote(text))
 
     def argument_text(self) -> str:
         return write_string(self.text) if self.text else ""
@@ -275,6 +188,13 @@ class _Question(Command):
         check_no_controls(text)
         if not (smtputf8 or text.isascii()):
             raise ParseError("argument needs SMTPUTF8", text, code=550, enhanced="5.6.7")
+
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        match = re.fullmatch(rf"({WORD})( SMTPUTF8)?", text, re.IGNORECASE | re.ASCII)
+        if match is None:
+            raise ParseError("not one String")
+        return cls(unquote(match[1]), match[2] is not None)
 
     def argument_text(self) -> str:
         return f"{write_string(self.text)} SMTPUTF8" if self.smtputf8 else write_string(self.text)

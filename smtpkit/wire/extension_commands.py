@@ -1,19 +1,21 @@
 """The commands that other extensions add, and the one that stands for every unknown verb."""
 
 import re
-from binascii import b2a_base64
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
 
 from smtpkit.errors import ParseError
 from smtpkit.wire import core_commands as core
 from smtpkit.wire.core_commands import Command
-from smtpkit.wire.strings import check_no_controls, write_string
-from smtpkit.wire.xtext import xtext_encode
+from smtpkit.wire.strings import WORD, check_no_controls, unquote, write_string
+from smtpkit.wire.xtext import xtext_decode, xtext_encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
-__all__ = ["HISTORIC_VERBS", "SYNTAX", "Auth", "Etrn", "StartTLS", "UnknownCommand", "XClient", "XForward"]
+__all__ = ["COMMANDS", "HISTORIC_VERBS", "SYNTAX", "Auth", "Etrn", "StartTLS", "UnknownCommand", "XClient", "XForward"]
 
 HISTORIC_VERBS = frozenset(["SEND", "SOML", "SAML", "TURN", "ATRN", "BURL", "VERB", "ONEX"])
 """Verbs that once were, or belong to extensions that are not spoken here: a server answers 502, not 500."""
@@ -51,6 +53,13 @@ class Auth(Command):
         if re.fullmatch(r"[A-Za-z0-9_-]{1,20}", mechanism) is None:
             raise ParseError("bad mechanism name")
 
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        mechanism, space, response = text.partition(" ")
+        if not space:
+            return cls(mechanism)
+        return cls(mechanism, b"" if response == "=" else _base64(response))
+
     def argument_text(self) -> str:
         if self.initial_response is None:
             return self.mechanism
@@ -78,6 +87,12 @@ class Etrn(Command):
         check_no_controls(node)
         if not node.isascii():
             raise ParseError("name that is not ASCII", node)
+
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        if re.fullmatch(WORD, text) is None:
+            raise ParseError("not one name")
+        return cls(unquote(text))
 
     def argument_text(self) -> str:
         return write_string(self.node)
@@ -107,6 +122,16 @@ class _Attributes(Command):
             if len(value) > 255:
                 raise ParseError("attribute value longer than 255 characters", value)
             check_no_controls(value)
+
+    @classmethod
+    def parse_argument(cls, text: str) -> "Self":
+        attributes: dict[str, str] = {}
+        for attribute in text.split(" "):
+            name, equals, value = attribute.partition("=")
+            if not equals or name.upper() in attributes:
+                raise ParseError("bad or repeated attribute")
+            attributes[name.upper()] = xtext_decode(value)
+        return cls(attributes)
 
     def argument_text(self) -> str:
         return " ".join([f"{name}={xtext_encode(value)}" for name, value in self.attributes.items()])
@@ -151,11 +176,24 @@ class UnknownCommand(Command):
         return self.argument
 
 
-SYNTAX = {
-    kind.verb: kind.syntax
-    for kind in (
-        *(core.Ehlo, core.Helo, core.Lhlo, core.Mail, core.Rcpt, core.Data, core.Bdat, core.Rset, core.Noop),
-        *(core.Help, core.Quit, core.Vrfy, core.Expn, StartTLS, Auth, Etrn, XClient, XForward),
-    )
-}
+def _base64(text: str) -> bytes:
+    try:
+        octets = a2b_base64(text, strict_mode=True)
+    except Base64Error as error:
+        raise ParseError("bad base64", enhanced="5.5.2") from error
+    # One spelling for each value: also the bits that padding leaves over are zero.
+    if not octets or b2a_base64(octets, newline=False).decode() != text:
+        raise ParseError("bad base64", enhanced="5.5.2")
+    return octets
+
+
+_KINDS: "tuple[type[Command], ...]" = (
+    *(core.Ehlo, core.Helo, core.Lhlo, core.Mail, core.Rcpt, core.Data, core.Bdat, core.Rset, core.Noop),
+    *(core.Help, core.Quit, core.Vrfy, core.Expn, StartTLS, Auth, Etrn, XClient, XForward),
+)
+
+COMMANDS = {kind.verb: kind for kind in _KINDS}
+"""Verb to the type of its command; those of an application are in its `Extension`."""
+
+SYNTAX = {verb: kind.syntax for verb, kind in COMMANDS.items()}
 """Verb to what a right line looks like."""

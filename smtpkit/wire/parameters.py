@@ -20,35 +20,57 @@ if TYPE_CHECKING:
 __all__ = ["PARAMETERS", "ParameterCodec", "check_parameters", "emit_parameters", "parse_parameters"]
 
 _MAX_PARAMETERS = 32
+_VALUE = r"[^\x00- =\x7f\ud800-\udfff]++"
 
 
 class ParameterCodec(Value):
     """How the value of one parameter is read and written.
 
-    Attributes:
-        keyword: in upper case.
-        verb: the command that carries it, "MAIL" or "RCPT".
-        parse: from what stands behind "=" ("" if there is none) to the value; raises ParseError.
+    Args:
+        keyword: kept in upper case.
+        parse: from what stands behind "=" ("" if there is none) to the value; raises ValueError.
         emit: the inverse; "" if the keyword stands alone.
+
+    Raises:
+        ParseError: the keyword is not in the grammar of RFC 5321 section 4.1.2.
     """
 
-    __slots__ = ("keyword", "verb", "parse", "emit")
+    __slots__ = ("keyword", "parse", "emit")
 
-    def __init__(
-        self, keyword: str, verb: str, parse: "Callable[[str], Any]", emit: "Callable[[Any], str]" = str
-    ) -> None:
-        self.keyword = keyword
-        self.verb = verb
+    def __init__(self, keyword: str, parse: "Callable[[str], Any]", emit: "Callable[[Any], str]" = str) -> None:
+        self.keyword = _upper(keyword)
         self.parse = parse
         self.emit = emit
+        _check_keyword(self.keyword)
+
+    @classmethod
+    def of_text(cls, keyword: str) -> "ParameterCodec":
+        """A parameter whose value is its text, None where it has none."""
+        return cls(keyword, _parse_text, _emit_text)
+
+    def guarded(self) -> "ParameterCodec":
+        """The same, held to the grammar of a value whatever its functions take; ValueError becomes ParseError."""
+
+        def parse(text: str) -> "Any":
+            if text:
+                _check_value(text, text)
+            try:
+                return self.parse(text)
+            except ParseError:
+                raise
+            except ValueError as error:
+                raise ParseError(f"bad {self.keyword}", text) from error
+
+        return ParameterCodec(self.keyword, parse, self.emit)
 
 
-def parse_parameters(verb: str, text: str) -> "dict[str, Any]":
+def parse_parameters(verb: str, text: str, codecs: "Mapping[str, ParameterCodec] | None" = None) -> "dict[str, Any]":
     """Read esmtp-param *(SP esmtp-param).
 
     Args:
         verb: "MAIL" or "RCPT".
         text: what follows the path and its space.
+        codecs: the parameters that are known, by keyword; None for those of `PARAMETERS`.
 
     Returns:
         Upper-case keyword to value, in the order of the wire; for an unknown keyword its text, None where it has none.
@@ -56,45 +78,54 @@ def parse_parameters(verb: str, text: str) -> "dict[str, Any]":
     Raises:
         ParseError: 501; 555 for a known parameter of the other command.
     """
+    if codecs is None:
+        codecs = PARAMETERS[verb]
     values: dict[str, Any] = {}
     for parameter in text.split(" "):
         keyword, equals, value = parameter.partition("=")
-        codec = PARAMETERS.get(keyword)
+        codec = codecs.get(keyword)
         if codec is None:
             keyword = _upper(keyword)
-            codec = PARAMETERS.get(keyword)
+            codec = codecs.get(keyword)
         if keyword in values:
             raise ParseError("parameter given twice", parameter)
         if equals and not value:
             raise ParseError("no value after =", parameter)
-        if codec is None:
-            values[keyword] = _unknown(parameter, keyword, value if equals else None)
-        elif codec.verb == verb:
+        if codec is not None:
             values[keyword] = codec.parse(value)
-        else:
+        elif any(keyword in known for known in PARAMETERS.values()):
             raise ParseError(f"{keyword} is no parameter of {verb}", parameter, code=555)
+        else:
+            values[keyword] = _unknown(parameter, keyword, value if equals else None)
     if len(values) > 1:
         _check_together(values)
     return values
 
 
-def emit_parameters(parameters: "Mapping[str, Any]") -> str:
-    """Write parameters with upper-case keywords, a space between them."""
+def emit_parameters(
+    verb: str, parameters: "Mapping[str, Any]", codecs: "Mapping[str, ParameterCodec] | None" = None
+) -> str:
+    """Write parameters with upper-case keywords, a space between them; the arguments are as for `parse_parameters`."""
+    if codecs is None:
+        codecs = PARAMETERS[verb]
     written = []
     for keyword, value in parameters.items():
-        codec = PARAMETERS.get(keyword)
+        codec = codecs.get(keyword)
         text = codec.emit(value) if codec is not None else value
         # An unknown parameter whose value is "" gets its "=", and so is refused.
         written.append(f"{keyword}={text}" if text or (codec is None and text is not None) else keyword)
     return " ".join(written)
 
 
-def check_parameters(verb: str, parameters: "Mapping[str, Any]") -> "dict[str, Any]":
+def check_parameters(
+    verb: str, parameters: "Mapping[str, Any]", codecs: "Mapping[str, ParameterCodec] | None" = None
+) -> "dict[str, Any]":
     """Give the parameters as they would come back from the wire: keywords in upper case, values in one spelling.
 
     Args:
         verb: "MAIL" or "RCPT".
         parameters: keyword to value.
+        codecs: as for `parse_parameters`.
 
     Raises:
         ParseError: a keyword or value is none that may be sent.
@@ -105,10 +136,10 @@ def check_parameters(verb: str, parameters: "Mapping[str, Any]") -> "dict[str, A
         return {"SIZE": size}  # what clients declare most often is not written and read back
     keywords = [keyword.upper() for keyword in parameters]
     try:
-        text = emit_parameters(dict(zip(keywords, parameters.values(), strict=True)))
+        text = emit_parameters(verb, dict(zip(keywords, parameters.values(), strict=True)), codecs)
     except (TypeError, AttributeError) as error:
         raise ParseError("parameter value of a wrong type", repr(dict(parameters))) from error
-    values = parse_parameters(verb, text)
+    values = parse_parameters(verb, text, codecs)
     if list(values) != keywords:
         raise ParseError("parameter given twice, or hidden in a value", text)
     return values
@@ -120,11 +151,30 @@ def _upper(text: str) -> str:
 
 
 def _unknown(parameter: str, keyword: str, value: str | None) -> str | None:
-    if re.fullmatch(r"[A-Z0-9][A-Z0-9-]*+", keyword) is None:
-        raise ParseError("bad parameter", parameter, expected="keyword, then perhaps =value")
-    if value is not None and re.fullmatch(r"[^\x00- =\x7f\ud800-\udfff]++", value) is None:
-        raise ParseError("bad parameter value", parameter)
+    _check_keyword(keyword, parameter)
+    if value is not None:
+        _check_value(value, parameter)
     return value
+
+
+def _check_keyword(keyword: str, parameter: str = "") -> None:
+    if not (keyword.replace("-", "").isalnum() and keyword.isascii()) or keyword[0] == "-":
+        raise ParseError("bad parameter", parameter or keyword, expected="keyword, then perhaps =value")
+
+
+def _check_value(value: str, parameter: str) -> None:
+    if re.fullmatch(_VALUE, value) is None:
+        raise ParseError("bad parameter value", parameter)
+
+
+def _parse_text(text: str) -> str | None:
+    return text or None
+
+
+def _emit_text(value: str | None) -> str:
+    if value == "":
+        raise ParseError("no value after =")
+    return "" if value is None else value
 
 
 def _check_together(values: "Mapping[str, Any]") -> None:
@@ -224,27 +274,29 @@ def _parse_transid(text: str) -> str:
     return text[1:-1]
 
 
-PARAMETERS = {
-    codec.keyword: codec
-    for codec in (
-        ParameterCodec("SIZE", "MAIL", _parse_size),
-        ParameterCodec("BODY", "MAIL", _one_of("7BIT", "8BITMIME", "BINARYMIME")),
-        ParameterCodec("SMTPUTF8", "MAIL", _parse_flag, _emit_flag),
-        ParameterCodec("RET", "MAIL", _one_of("FULL", "HDRS")),
-        ParameterCodec("ENVID", "MAIL", _parse_envid, xtext_encode),
-        ParameterCodec("NOTIFY", "RCPT", _parse_notify, ",".join),
-        ParameterCodec("ORCPT", "RCPT", OriginalRecipient.parse),
-        ParameterCodec("AUTH", "MAIL", _parse_auth, _emit_auth),
-        ParameterCodec("BY", "MAIL", DeliverBy.parse),
-        ParameterCodec("HOLDFOR", "MAIL", _parse_hold_for),
-        ParameterCodec("HOLDUNTIL", "MAIL", _parse_hold_until),
-        ParameterCodec("MT-PRIORITY", "MAIL", _parse_mt_priority),
-        ParameterCodec("REQUIRETLS", "MAIL", _parse_flag, _emit_flag),
-        ParameterCodec("RRVS", "RCPT", ValidSince.parse),
-        ParameterCodec("MTRK", "MAIL", MessageTracking.parse),
-        ParameterCodec("SOLICIT", "MAIL", _parse_solicit, ",".join),
-        ParameterCodec("TRANSID", "MAIL", _parse_transid, "<{}>".format),
-        ParameterCodec("CONPERM", "MAIL", _parse_flag, _emit_flag),
-    )
+_KNOWN = {
+    "MAIL": (
+        ParameterCodec("SIZE", _parse_size),
+        ParameterCodec("BODY", _one_of("7BIT", "8BITMIME", "BINARYMIME")),
+        ParameterCodec("SMTPUTF8", _parse_flag, _emit_flag),
+        ParameterCodec("RET", _one_of("FULL", "HDRS")),
+        ParameterCodec("ENVID", _parse_envid, xtext_encode),
+        ParameterCodec("AUTH", _parse_auth, _emit_auth),
+        ParameterCodec("BY", DeliverBy.parse),
+        ParameterCodec("HOLDFOR", _parse_hold_for),
+        ParameterCodec("HOLDUNTIL", _parse_hold_until),
+        ParameterCodec("MT-PRIORITY", _parse_mt_priority),
+        ParameterCodec("REQUIRETLS", _parse_flag, _emit_flag),
+        ParameterCodec("MTRK", MessageTracking.parse),
+        ParameterCodec("SOLICIT", _parse_solicit, ",".join),
+        ParameterCodec("TRANSID", _parse_transid, "<{}>".format),
+        ParameterCodec("CONPERM", _parse_flag, _emit_flag),
+    ),
+    "RCPT": (
+        ParameterCodec("NOTIFY", _parse_notify, ",".join),
+        ParameterCodec("ORCPT", OriginalRecipient.parse),
+        ParameterCodec("RRVS", ValidSince.parse),
+    ),
 }
-"""Every parameter that is known; whoever adds an entry teaches it to both roles."""
+PARAMETERS = {verb: {codec.keyword: codec for codec in codecs} for verb, codecs in _KNOWN.items()}
+"""By verb and keyword the parameters of the standards; those of an application are in its `Extension`."""

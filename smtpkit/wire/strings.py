@@ -4,10 +4,13 @@ import re
 
 from smtpkit.errors import ParseError
 
-__all__ = ["QUOTED_STRING", "check_no_controls", "quote", "unquote", "write_string"]
+__all__ = ["QUOTED_STRING", "WORD", "check_no_controls", "quote", "unquote", "write_string"]
 
 QUOTED_STRING = r'"(?:[^\x00-\x1f"\\\x7f]|\\[\x20-\x7e])*"'
 """The pattern of a Quoted-string; beyond ASCII all is allowed."""
+
+WORD = rf'(?:[^\x00- "\\\x7f]|{QUOTED_STRING})+'
+"""The pattern of one word, or of one in which Quoted-strings hide the spaces, such as "John Doe"@host."""
 
 
 def quote(text: str) -> str:

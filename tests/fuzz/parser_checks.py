@@ -254,12 +254,12 @@ def parameters(octets, verb):
     if values is REFUSED:
         return
     assert 0 < len(values) <= 32
-    text = emit_parameters(values)
+    text = emit_parameters(verb, values)
     _is_value(text, also=" =")
     again = parse_parameters(verb, text)
     assert list(again.items()) == list(values.items())
     assert check_parameters(verb, values) == values
-    assert emit_parameters(again) == text
+    assert emit_parameters(verb, again) == text
 
 
 def _is_value(text, also=""):
@@ -268,9 +268,9 @@ def _is_value(text, also=""):
     text.encode()
 
 
-def parameter(octets, keyword):
+def parameter(octets, verb, keyword):
     """A value is emitted in one spelling, which reads the same."""
-    codec = PARAMETERS[keyword]
+    codec = PARAMETERS[verb][keyword]
     value = refused(codec.parse, text_of(octets))
     if value is REFUSED:
         return
@@ -279,7 +279,7 @@ def parameter(octets, keyword):
     assert text.isascii()
     again = codec.parse(text)
     assert (again, hash(again), codec.emit(again)) == (value, hash(value), text)
-    assert check_parameters(codec.verb, {keyword: value}) == {keyword: value}
+    assert check_parameters(verb, {keyword: value}) == {keyword: value}
     assert repr(value)
 
 

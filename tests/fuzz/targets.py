@@ -29,8 +29,9 @@ TARGETS = {
     "mail-parameters": ("parameters", partial(parsers.parameters, verb="MAIL")),
     "rcpt-parameters": ("parameters", partial(parsers.parameters, verb="RCPT")),
     **{
-        f"parameter-{keyword.lower()}": ("parameter_values", partial(parsers.parameter, keyword=keyword))
-        for keyword in PARAMETERS
+        f"parameter-{keyword.lower()}": ("parameter_values", partial(parsers.parameter, verb=verb, keyword=keyword))
+        for verb, known in PARAMETERS.items()
+        for keyword in known
     },
     "xtext": ("xtext", parsers.xtext),
     "utf-8-addr-xtext": ("xtext", partial(parsers.utf8_xtext, smtputf8=False)),

@@ -78,7 +78,7 @@ PARSERS = {
     "utf8_xtext_decode": xtext.utf8_xtext_decode,
     "utf8_xtext_encode": xtext.utf8_xtext_encode,
     "parse_parameters": lambda text: parameters.parse_parameters("MAIL", text),
-    **{f"parameter {codec.keyword}": codec.parse for codec in PARAMETERS.values()},
+    **{f"parameter {codec.keyword}": codec.parse for known in PARAMETERS.values() for codec in known.values()},
 }
 
 

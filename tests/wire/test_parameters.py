@@ -9,6 +9,7 @@ from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
 from smtpkit.wire.parameters import PARAMETERS, check_parameters, emit_parameters, parse_parameters
 
+KNOWN = {**PARAMETERS["MAIL"], **PARAMETERS["RCPT"]}
 quick = settings(derandomize=True, deadline=None, max_examples=200)
 
 # Verb, what stands on the wire, keyword, value; the wire form is the one that is emitted.
@@ -51,13 +52,13 @@ IDS = [text[:30] for _, text, _, _ in LEGAL]
 
 
 def test_the_table_of_legal_values_knows_every_parameter():
-    assert {keyword for _, _, keyword, _ in LEGAL} >= set(PARAMETERS)
+    assert {keyword for _, _, keyword, _ in LEGAL} >= set(KNOWN)
 
 
 @pytest.mark.parametrize(("verb", "text", "keyword", "value"), LEGAL, ids=IDS)
 def test_a_value_goes_to_the_wire_and_back(verb, text, keyword, value):
     assert parse_parameters(verb, text) == {keyword: value}
-    assert emit_parameters({keyword: value}) == text
+    assert emit_parameters(verb, {keyword: value}) == text
     assert check_parameters(verb, {keyword: value}) == {keyword: value}
 
 
@@ -85,7 +86,7 @@ def test_other_spellings(verb, text, value):
 def test_order_is_kept():
     text = "ZZZ RET=FULL BODY=7BIT AAA=1"
     assert list(parse_parameters("MAIL", text)) == ["ZZZ", "RET", "BODY", "AAA"]
-    assert emit_parameters(parse_parameters("MAIL", text)) == text
+    assert emit_parameters("MAIL", parse_parameters("MAIL", text)) == text
 
 
 @pytest.mark.parametrize(
@@ -130,9 +131,9 @@ def test_a_bad_priority_is_501_with_the_status_of_rfc_6710(value):
     assert (caught.value.code, caught.value.enhanced) == (501, "5.5.2")
 
 
-@pytest.mark.parametrize("keyword", sorted(PARAMETERS))
+@pytest.mark.parametrize("keyword", sorted(KNOWN))
 def test_a_parameter_of_the_other_command_is_555(keyword):
-    other = "RCPT" if PARAMETERS[keyword].verb == "MAIL" else "MAIL"
+    other = "RCPT" if keyword in PARAMETERS["MAIL"] else "MAIL"
     with pytest.raises(ParseError) as caught:
         parse_parameters(other, f"{keyword}=1")
     assert (caught.value.code, caught.value.enhanced) == (555, "5.5.4")
@@ -189,9 +190,7 @@ def test_a_caller_may_give_other_spellings():
 @given(
     st.sampled_from(["MAIL", "RCPT"]),
     st.lists(
-        st.sampled_from(
-            [*PARAMETERS, *"=;,+: <>@aN1\u017f", "rfc822;", "120", "utf-8", "\\x{", "41}", "\x00", "\ud800"]
-        ),
+        st.sampled_from([*KNOWN, *"=;,+: <>@aN1\u017f", "rfc822;", "120", "utf-8", "\\x{", "41}", "\x00", "\ud800"]),
         max_size=8,
     ).map("".join),
 )
@@ -201,4 +200,4 @@ def test_only_parse_errors_are_raised_and_what_is_read_can_be_sent(verb, text):
     except ParseError:
         return
     assert check_parameters(verb, values) == values
-    assert parse_parameters(verb, emit_parameters(values)) == values
+    assert parse_parameters(verb, emit_parameters(verb, values)) == values
