@@ -1,6 +1,6 @@
 """The protocol layer: SMTP and LMTP as state machines of both roles, without I/O.
 
-What an adapter is made of (the drivers, `Sending`, two exchanges, and what a server's hooks need) is loaded at its
+What an adapter is made of (the drivers, `Sending`, some exchanges, and what a server's hooks need) is loaded at its
 first use: neither `import smtpkit` nor a program with one role pays for it.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client_driver import ClientDriver
-    from smtpkit.protocol.exchanges import opening, quit_session
+    from smtpkit.protocol.exchanges import one_message, opening, quit_session
     from smtpkit.protocol.sending import Sending
     from smtpkit.protocol.server_driver import ServerDriver
     from smtpkit.protocol.session import SessionFacts, checked, failure_reply
@@ -86,6 +86,7 @@ __all__ = [
     "Verdict",
     "checked",
     "failure_reply",
+    "one_message",
     "opening",
     "quit_session",
 ]
@@ -97,6 +98,7 @@ _FOR_ADAPTERS = {
     "SessionFacts": "session",
     "checked": "session",
     "failure_reply": "session",
+    "one_message": "exchanges",
     "opening": "exchanges",
     "quit_session": "exchanges",
 }

@@ -7,13 +7,15 @@ the line is lost or time is up it is thrown ConnectionLost or Timeout, whose `.r
 that had come.
 """
 
-from smtpkit.errors import AuthenticationError, NotSupported, ParseError, ReplyError, TLSError
+from contextlib import suppress
+
+from smtpkit.errors import AuthenticationError, NotSupported, ParseError, ReplyError, SMTPError, TLSError
 from smtpkit.protocol.events import AuthResponse, Transport
 from smtpkit.protocol.needs import UPGRADE, Call, Expect
 from smtpkit.sasl import choose, client_mechanism
 from smtpkit.wire.commands import Auth, Command, Ehlo, Helo, Lhlo, Quit, Rset, StartTLS
 
-__all__ = ["command", "greeting", "hello", "login", "opening", "quit_session", "reset", "start_tls"]
+__all__ = ["command", "greeting", "hello", "login", "one_message", "opening", "quit_session", "reset", "start_tls"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from smtpkit.protocol.credentials import Credentials
     from smtpkit.protocol.events import BodyChunk
     from smtpkit.protocol.needs import Want
+    from smtpkit.protocol.results import SendResult
+    from smtpkit.protocol.sending import Sending
     from smtpkit.sasl import ClientLogin
     from smtpkit.wire.replies import Reply
 
@@ -197,6 +201,38 @@ def opening(
     if credentials is not None:
         yield from login(client, credentials, allow_in_clear=allow_auth_in_clear)
     return first
+
+
+def one_message(
+    client: "ClientConnection",
+    name: str,
+    sending: "Sending",
+    *,
+    tls: "TLSPolicy" = "if-offered",
+    credentials: "Credentials | None" = None,
+    allow_auth_in_clear: bool = False,
+) -> "Generator[Wanted, Any, SendResult]":
+    """A whole session: all that comes before the message, the message, and QUIT; close the connection after it.
+
+    QUIT is said after a refusal too, wherever the connection still carries it; what becomes of it changes nothing.
+
+    Raises:
+        SMTPError: as `opening()` and `Client.send()`.
+    """
+    try:
+        yield from opening(client, name, tls=tls, credentials=credentials, allow_auth_in_clear=allow_auth_in_clear)
+        result = yield from sending.exchange()
+    except SMTPError:
+        if client.idle:
+            yield from _leave()
+        raise
+    yield from _leave()
+    return result
+
+
+def _leave() -> "Generator[Wanted, Any, None]":
+    with suppress(SMTPError):
+        yield from quit_session()
 
 
 def _secured(client: "ClientConnection", name: str, tls: str, *, fall_back: bool) -> "Generator[Wanted, Any, None]":

@@ -11,6 +11,7 @@ from smtpkit.errors import (
     LocalProtocolError,
     NotSupported,
     ParseError,
+    RecipientsRefused,
     RemoteProtocolError,
     ReplyError,
     TLSError,
@@ -22,11 +23,13 @@ from smtpkit.protocol.exchanges import (
     greeting,
     hello,
     login,
+    one_message,
     opening,
     quit_session,
     reset,
     start_tls,
 )
+from smtpkit.protocol.sending import Sending
 from smtpkit.sasl import server_mechanism
 from smtpkit.wire.commands import Mail, Noop, StartTLS
 
@@ -501,3 +504,32 @@ def test_a_connection_that_ends_in_the_opening_names_the_stage(play, new):
     assert info.value.stage == "EHLO"
     assert "EHLO" in str(info.value)
     assert info.value.may_retry
+
+
+# A whole session
+
+
+BEGUN = ["S: 220 mx", "C: EHLO c.example", "S: 250 mx"]
+TRANSACTION = ["C: MAIL FROM:<a@a.example>", "S: 250 Ok", "C: RCPT TO:<b@b.example>"]
+
+
+def session(new, **options):
+    return one_message(new, NAME, Sending(new, "a@a.example", ["b@b.example"], b"", {}), tls="off", **options)
+
+
+@pytest.mark.parametrize("farewell", ["S: 221 Bye", "S: 421 Whatever", "S: <eof>", "S: <silence>"])
+def test_one_message_is_a_whole_session_and_its_end_changes_nothing(play, new, farewell):
+    accepted = ["S: 250 Ok", "C: DATA", "S: 354 Go on", "C: .", "S: 250 Taken", "C: QUIT"]
+    result = play(new, session(new), [*BEGUN, *TRANSACTION, *accepted, farewell]).result
+    assert list(result.accepted) == ["b@b.example"]
+
+
+def test_leave_is_taken_after_a_refusal_too(play, new):
+    refused = ["S: 550 No", "C: RSET", "S: 250 Ok", "C: QUIT", "S: 221 Bye"]
+    with pytest.raises(RecipientsRefused, match="550 No"):
+        play(new, session(new), [*BEGUN, *TRANSACTION, *refused])
+
+
+def test_but_not_of_a_server_that_is_gone(play, new):
+    with pytest.raises(ConnectionLost):
+        play(new, session(new), [*BEGUN, *TRANSACTION, "S: <eof>"])
