@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
+    from smtpkit.protocol.message import Message
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
 
@@ -62,6 +63,7 @@ class ClientSettings:
         self.local_address = local_address
         self.sock = sock
         self.transcript = transcript
+        self.outbox: list[Message] = []
         self._ssl_context = ssl_context
         self._cafile = cafile
         self._server_hostname = server_hostname or options.get("server_hostname") or target.host or "localhost"
@@ -73,6 +75,15 @@ class ClientSettings:
         """Seconds for reaching the server."""
         seconds = self.timeouts["connect"]
         return seconds if self.deadline is None else min(seconds, self.deadline)
+
+    def capture(self, message: "Message") -> None:
+        """Take a message that leaves this process not (`memory:`) or on standard output (`print:`)."""
+        from smtpkit.captured import show
+
+        if self.target.captured == "print":
+            show(message)
+        else:
+            self.outbox.append(message)
 
     def make_tls(self) -> "TLS":
         """The client's side of TLS, for one connection.

@@ -13,7 +13,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Layer: what it may import, besides itself.  A layer is a folder or a file of smtpkit/.
 PROTOCOL = {"errors", "wire", "sasl", "protocol"}
-ADAPTER = PROTOCOL | {"tls", "endpoints", "connecting", "serving"}
+SHARED = {"tls", "endpoints", "connecting", "serving", "captured", "pooling", "retrying"}
+ADAPTER = PROTOCOL | SHARED
 ON_TOP = PROTOCOL | {"smtpkit", "asyncio", "sync"}
 ALLOWED = {
     "errors": set(),
@@ -23,11 +24,15 @@ ALLOWED = {
     "smtpkit": PROTOCOL,
     "tls": {"errors", "protocol"},
     "endpoints": {"wire"},
-    "connecting": PROTOCOL | {"tls"},
+    "printable": set(),
+    "captured": PROTOCOL | {"printable"},
+    "connecting": PROTOCOL | {"tls", "captured"},
+    "pooling": PROTOCOL,
+    "retrying": PROTOCOL,
     "serving": PROTOCOL | {"tls"},
     "asyncio": ADAPTER,
     "sync": ADAPTER,
-    "stores": ON_TOP,
+    "stores": ON_TOP | {"printable"},
     "testing": ON_TOP | {"stores"},
     "diagnose": ON_TOP,
     "compat": ON_TOP | {"stores"},

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from time import monotonic
 
+from smtpkit.asyncio.captured import Captured
 from smtpkit.asyncio.sockets import dial
 from smtpkit.asyncio.transport import Transport
 from smtpkit.connecting import ClientSettings
@@ -53,8 +54,9 @@ class Client:
             implicit_tls=settings.target.tls == "implicit",
             timeouts=settings.timeouts,
         )
-        self._transport: Transport
+        self._transport: Transport | Captured
         self._busy = False
+        self._sent = 0  # messages
         self._cause: BaseException | None = None  # what broke the connection
         self.greeting: Reply
 
@@ -109,7 +111,8 @@ class Client:
         Args:
             sender: the reverse-path: str, Mailbox, or None or "" for the null one.
             recipients: the forward-paths, or one.
-            body: header and body: bytes, a binary file, or an iterable or async iterable of bytes.
+            body: header and body: bytes, a binary file, an iterable or async iterable of bytes, or a
+                callable that gives one of these.
             options: of `smtpkit.protocol.sending.OPTIONS`.
 
         Returns:
@@ -156,6 +159,10 @@ class Client:
     async def _open(self, deadline: float | None) -> None:
         settings = self._settings
         target = settings.target
+        if target.captured:
+            self._transport = Captured(self._driver, settings.capture)
+            self.greeting = await self._perform(settings.opening(self._core, None))
+            return
         connect_timeout = settings.connect_timeout if deadline is None else min(settings.connect_timeout, deadline)
         began = monotonic()
         try:
@@ -187,6 +194,7 @@ class Client:
     async def _send(self, sending: Sending) -> SendResult:
         if sending.file is not None:
             await asyncio.to_thread(sending.scan_file)
+        self._sent += 1
         result: SendResult = await self._perform(sending.exchange(), sending, deadline=sending.deadline)
         return result
 

@@ -84,6 +84,8 @@ class Sending:
         self.source: Any = None
         self._utf8_header = False
         self._start: int | None = None  # of the content in a file that can be read twice
+        if callable(body):
+            body = body()
         if isinstance(body, str):
             raise TypeError("a body is bytes, not str: encode it, or use send_message()")
         if isinstance(body, (bytes, bytearray, memoryview)):

@@ -15,6 +15,7 @@ _POLICIES = ("implicit", "required", "if-offered", "off")
 _HIGHEST_PORT = 65535
 _SUBMISSION = 587  # RFC 6409
 _SUBMISSIONS = 465  # RFC 8314 section 3.3
+_CAPTURED = ("memory:", "print:")
 _OPTIONS = {"tls", "cafile", "server_hostname", "local_hostname", "timeout"}
 
 
@@ -28,10 +29,11 @@ class Target(Value):
         lmtp: whether LMTP is spoken.
         tls: "implicit", "required", "if-offered" or "off".
         credentials: Credentials, or None.
+        captured: "memory" or "print" where messages stay in this process, else "".
         options: what the URL's query says: "cafile", "server_hostname", "local_hostname", "timeout".
     """
 
-    __slots__ = ("credentials", "host", "lmtp", "options", "path", "port", "tls")
+    __slots__ = ("captured", "credentials", "host", "lmtp", "options", "path", "port", "tls")
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Target(Value):
         lmtp: bool = False,
         tls: str = "if-offered",
         credentials: Credentials | None = None,
+        captured: str = "",
         options: "dict[str, str] | None" = None,
     ) -> None:
         self.host = host
@@ -50,9 +53,12 @@ class Target(Value):
         self.lmtp = lmtp
         self.tls = tls
         self.credentials = credentials
+        self.captured = captured
         self.options = options or {}
 
     def __str__(self) -> str:
+        if self.captured:
+            return f"{self.captured}:"
         scheme = "lmtp" if self.lmtp else "smtps" if self.tls == "implicit" else "smtp"
         if self.path:
             return f"{scheme}+unix://{self.path}"
@@ -60,8 +66,8 @@ class Target(Value):
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this host: 127/8, ::1, localhost or a unix socket, and nothing else."""
-        if self.path:
+        """Whether it is this host: 127/8, ::1, localhost, a unix socket or this process, and nothing else."""
+        if self.path or self.captured:
             return True
         host = self.host.lower()
         return host in ("localhost", "::1") or (host.startswith("127.") and is_address_literal(f"[{host}]"))
@@ -71,7 +77,8 @@ class Target(Value):
         """Read a URL, or a host with a port.
 
         Args:
-            where: "smtp://user:password@host:port?tls=…", "smtps://…", "lmtp://…", "lmtp+unix:///path", or a host.
+            where: "smtp://user:password@host:port?tls=…", "smtps://…", "lmtp://…", "lmtp+unix:///path", or a host;
+                "memory:" or "print:" for no server at all: neither TLS nor login there, whatever else is given.
             port: TCP port; None for the usual one: 25, with credentials 587, implicit TLS 465, LMTP 24.
             tls: policy; None for "implicit" with smtps and port 465, "required" with port 587 or with
                 credentials for another host, and "if-offered" otherwise.
@@ -80,6 +87,9 @@ class Target(Value):
         Raises:
             ValueError: the URL, the port or the policy is not one; the message does not show a password.
         """
+        captured = where.lower().removesuffix("//")
+        if captured in _CAPTURED:
+            return cls("", 0, tls="off", captured=captured.removesuffix(":"))
         scheme, netloc, path, options = _split(where)
         user, host, url_port = _authority(netloc)
         credentials = _credentials(auth) or _from_url(user)

@@ -5,6 +5,7 @@ from io import TextIOWrapper
 from tempfile import SpooledTemporaryFile
 from threading import Lock
 
+from smtpkit.printable import printable
 from smtpkit.wire.commands import Mail, Rcpt
 
 __all__ = ["Printing"]
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 256 * 1024  # octets of a message before it goes to a file
 _LINE = 64 * 1024  # characters of a line that are shown at a time
-
-# What acts on a terminal rather than being shown: controls, and marks that turn the direction of text.
-_CONTROLS = (*range(9), *range(11, 32), *range(127, 160))  # all of C0, DEL and C1 but TAB and LF
-_MARKS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _CONTROLS + _MARKS}
 
 
 class Printing:
@@ -51,10 +47,10 @@ class Printing:
         text = TextIOWrapper(content, "utf-8", "backslashreplace", newline="\n")
         with self._lock:
             for line in lines:
-                stream.write(line.translate(_ESCAPES) + "\n")
+                stream.write(printable(line) + "\n")
             while line := text.readline(_LINE):
                 ended = line.endswith("\n")
-                stream.write(line.removesuffix("\n").removesuffix("\r").translate(_ESCAPES) + ("\n" if ended else ""))
+                stream.write(printable(line.removesuffix("\n").removesuffix("\r")) + ("\n" if ended else ""))
             stream.write("\n")
             stream.flush()
         text.detach()

@@ -11,6 +11,7 @@ from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.needs import CHUNK, DONE
 from smtpkit.protocol.results import SendResult
 from smtpkit.protocol.sending import Sending
+from smtpkit.sync.captured import Captured
 from smtpkit.sync.sockets import dial
 from smtpkit.sync.transport import Transport
 from smtpkit.wire.commands import Quit
@@ -52,8 +53,9 @@ class Client:
             implicit_tls=settings.target.tls == "implicit",
             timeouts=settings.timeouts,
         )
-        self._transport: Transport
+        self._transport: Transport | Captured
         self._busy = False
+        self._sent = 0  # messages
         self._cause: BaseException | None = None  # what broke the connection
         self.greeting: Reply
 
@@ -108,7 +110,8 @@ class Client:
         Args:
             sender: the reverse-path: str, Mailbox, or None or "" for the null one.
             recipients: the forward-paths, or one.
-            body: header and body: bytes, a binary file, or an iterable of bytes.
+            body: header and body: bytes, a binary file, an iterable of bytes, or a
+                callable that gives one of these.
             options: of `smtpkit.protocol.sending.OPTIONS`.
 
         Returns:
@@ -155,6 +158,10 @@ class Client:
     def _open(self, deadline: float | None) -> None:
         settings = self._settings
         target = settings.target
+        if target.captured:
+            self._transport = Captured(self._driver, settings.capture)
+            self.greeting = self._perform(settings.opening(self._core, None))
+            return
         connect_timeout = settings.connect_timeout if deadline is None else min(settings.connect_timeout, deadline)
         began = monotonic()
         try:
@@ -186,6 +193,7 @@ class Client:
     def _send(self, sending: Sending) -> SendResult:
         if sending.file is not None:
             sending.scan_file()
+        self._sent += 1
         result: SendResult = self._perform(sending.exchange(), sending, deadline=sending.deadline)
         return result
 
