@@ -10,11 +10,11 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
+import state_tables
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS
 from smtpkit.protocol.sending import OPTIONS
-from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire.commands import TOLERANCES
 from smtpkit.wire.parameters import PARAMETERS
 
@@ -39,14 +39,22 @@ The order of commands is in `smtpkit/protocol/states.py`, the extensions are in 
 """
 STATES = """## Which command may follow in which state
 
-A cell is the state after a positive reply; an empty one is 503 5.5.1, a bad sequence of commands.
+A cell is the state after a positive reply, or the code by which a server refuses the command.
+All extensions are offered here, TLS is not active yet, and nobody has to log in; [limits.md](limits.md) has the rest.
 A command that is refused leaves the state as it was (RFC 5321 section 4.1.4).
-A state without a column reads no commands: `greeting`, `auth` (a SASL exchange), `closed`.
-In `data` the end of data stands like a verb; "BDAT LAST" is the chunk that ends the message.
+A state without a column reads no commands: `greeting`, `auth` (a SASL exchange, which takes responses), `closed`.
+In `data` the end of data stands like a verb, and all else is content; "BDAT LAST" is the chunk that ends the message.
+Where a cell of BDAT is a code, the octets of the chunk are read and dropped before it is said.
 """
 LMTP_STATES = """### LMTP
 
-The same table with LHLO in the place of EHLO, and without HELO (RFC 2033 section 4.1).
+The same table with LHLO in the place of EHLO and HELO (RFC 2033 section 4.1).
+Where BDAT LAST finds no recipient there is nobody to answer for (RFC 2033 section 4.3).
+"""
+DIAGRAM = """### As a diagram
+
+One line is one arrow: from a state to the next, and by what.
+QUIT and 421 lead from everywhere to `closed`; NOOP, HELP, VRFY and EXPN lead nowhere.
 """
 EXTENSIONS_INTRODUCTION = """## Extensions
 
@@ -85,9 +93,11 @@ def protocol() -> str:
         ]
         for each in EXTENSIONS.values()
     ]
+    smtp, lmtp = ((_headed(state_tables.rows(lmtp=lmtp)), state_tables.diagram(lmtp=lmtp)) for lmtp in (False, True))
+    states = [smtp[0], DIAGRAM, smtp[1], LMTP_STATES, *lmtp]
     heads = ["keyword", "defined in", "offered", "verbs", "MAIL parameters", "RCPT parameters", "adds octets", "needs"]
     return "\n".join(
-        [PROTOCOL, STATES, _states(SMTP), LMTP_STATES, _states(LMTP), EXTENSIONS_INTRODUCTION, _table(heads, rows)]
+        [PROTOCOL, STATES, *states, EXTENSIONS_INTRODUCTION, _table(heads, rows)]
     )
 
 
@@ -113,15 +123,8 @@ def _filled(page, name, table):
     return re.sub(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", lambda _: table, page, count=1, flags=re.DOTALL)
 
 
-def _states(table):
-    states = [state for state in State if table[state]]
-    verbs = dict.fromkeys(verb for state in State for verb in table[state])
-    order = sorted(verbs, key=lambda verb: (verb == END_OF_DATA, verb))
-    rows = [
-        [f"**{verb}**", *(table[state][verb].value if verb in table[state] else "" for state in states)]
-        for verb in order
-    ]
-    return _table(["", *(state.value for state in states)], rows)
+def _headed(rows):
+    return _table(rows[0], rows[1:])
 
 
 def _table(heads, rows):

@@ -3,12 +3,12 @@
 Two laws: nothing about the order of commands lives elsewhere, and nothing here knows which role it plays.
 A pair without a row is a bad sequence (503).  A row is taken when the command is answered positively
 (2yz, or 354 for DATA); a command that is refused leaves the state as it was (RFC 5321 section 4.1.4).
-What an answer of another kind does stands under the table.
+What answers of another kind do stands in a second table.
 """
 
 import enum
 
-__all__ = ["END_OF_DATA", "LMTP", "SMTP", "State"]
+__all__ = ["ANSWERS", "END_OF_DATA", "LMTP", "ROWS", "SMTP", "State"]
 
 
 class State(enum.Enum):
@@ -47,15 +47,9 @@ CLOSED = State.CLOSED
 _SESSION = (CONNECTED, READY, MAIL, RCPT, BDAT, BDAT_FAILED)  # where commands are read
 _GREETED = (READY, MAIL, RCPT, BDAT, BDAT_FAILED)
 
-_ROWS: dict[tuple[State, str], State] = {
-    # At any time, also before EHLO                          RFC 5321 4.1.4
-    **{(state, verb): state for state in _SESSION for verb in ("NOOP", "HELP", "VRFY", "EXPN")},
-    **{(state, "QUIT"): CLOSED for state in (*_SESSION, REFUSED)},  # 4.1.1.10
-    # EHLO and HELO, also in the middle of a transaction, which they abort
-    **{(state, verb): READY for state in _SESSION for verb in ("EHLO", "HELO")},  # 4.1.4
-    # RSET ends the transaction and nothing else             RFC 5321 4.1.1.5
-    (CONNECTED, "RSET"): CONNECTED,
-    **{(state, "RSET"): READY for state in _GREETED},
+ROWS: dict[tuple[State, str], State] = {
+    # EHLO and HELO, also in the middle of a transaction, which they abort    RFC 5321 4.1.4
+    **{(state, verb): READY for state in _SESSION for verb in ("EHLO", "HELO")},
     # The mail transaction                                   RFC 5321 3.3, 4.1.4
     (READY, "MAIL"): MAIL,
     (MAIL, "RCPT"): RCPT,
@@ -67,6 +61,11 @@ _ROWS: dict[tuple[State, str], State] = {
     (BDAT, "BDAT"): BDAT,
     (RCPT, "BDAT LAST"): READY,
     (BDAT, "BDAT LAST"): READY,
+    # RSET ends the transaction and nothing else             RFC 5321 4.1.1.5
+    (CONNECTED, "RSET"): CONNECTED,
+    **{(state, "RSET"): READY for state in _GREETED},
+    # At any time, also before EHLO                          RFC 5321 4.1.4
+    **{(state, verb): state for state in _SESSION for verb in ("NOOP", "HELP", "VRFY", "EXPN")},
     # STARTTLS forgets everything                            RFC 3207 4.2
     (READY, "STARTTLS"): CONNECTED,
     # AUTH, not in a transaction                             RFC 4954 4
@@ -76,14 +75,23 @@ _ROWS: dict[tuple[State, str], State] = {
     (READY, "XFORWARD"): READY,
     (CONNECTED, "XCLIENT"): CONNECTED,
     (READY, "XCLIENT"): CONNECTED,
+    # QUIT, the last command always                          RFC 5321 4.1.4, 4.1.1.10
+    **{(state, "QUIT"): CLOSED for state in (*_SESSION, REFUSED)},
 }
 
-# No rows, since they follow from a reply that is not positive, or from none:
-# - 220 leads from GREETING to CONNECTED, any other greeting to REFUSED     RFC 5321 3.1
-# - 334 to AUTH leads to AUTH, where only responses are legal, and back     RFC 4954 4
-# - a refused chunk leads to BDAT_FAILED, where only RSET helps; refused at its
-#   end on the server, a message is over, and the state is READY            RFC 3030 2
-# - 421 leads from anywhere to CLOSED                                       RFC 5321 3.8
+# What follows from an answer that is not positive, or from one that no command asked for; and from anywhere
+# 421 leads to CLOSED (RFC 5321 section 3.8).
+ANSWERS: dict[tuple[State, str], State] = {
+    (GREETING, "220"): CONNECTED,  # RFC 5321 3.1
+    (GREETING, "any other greeting"): REFUSED,
+    (READY, "334 to AUTH"): AUTH,  # RFC 4954 4: only responses are legal now
+    (AUTH, "235 or a refusal"): READY,
+    (DATA, "a refusal at the end of data"): READY,  # RFC 5321 4.1.1.4
+    (RCPT, "a refusal of BDAT"): BDAT_FAILED,  # RFC 3030 2: only RSET helps
+    (BDAT, "a refusal of BDAT"): BDAT_FAILED,
+    (RCPT, "a refusal of BDAT LAST"): READY,  # the message is over; a client resets all the same
+    (BDAT, "a refusal of BDAT LAST"): READY,
+}
 
 
 def _nested(rows: dict[tuple[State, str], State]) -> dict[State, dict[str, State]]:
@@ -103,5 +111,5 @@ def _lmtp(rows: dict[tuple[State, str], State]) -> dict[tuple[State, str], State
     }
 
 
-SMTP = _nested(_ROWS)
-LMTP = _nested(_lmtp(_ROWS))
+SMTP = _nested(ROWS)
+LMTP = _nested(_lmtp(ROWS))
