@@ -10,9 +10,11 @@ import re
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import state_tables
+
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS
 from smtpkit.protocol.sending import OPTIONS
 from smtpkit.wire.commands import TOLERANCES
@@ -96,9 +98,7 @@ def protocol() -> str:
     smtp, lmtp = ((_headed(state_tables.rows(lmtp=lmtp)), state_tables.diagram(lmtp=lmtp)) for lmtp in (False, True))
     states = [smtp[0], DIAGRAM, smtp[1], LMTP_STATES, *lmtp]
     heads = ["keyword", "defined in", "offered", "verbs", "MAIL parameters", "RCPT parameters", "adds octets", "needs"]
-    return "\n".join(
-        [PROTOCOL, STATES, *states, EXTENSIONS_INTRODUCTION, _table(heads, rows)]
-    )
+    return "\n".join([PROTOCOL, STATES, *states, EXTENSIONS_INTRODUCTION, _table(heads, rows)])
 
 
 def wire(page: str) -> str:
