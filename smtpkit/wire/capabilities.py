@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 
 from smtpkit.errors import ParseError
+from smtpkit.wire.capability_values import READERS
 from smtpkit.wire.replies import Reply
 
 __all__ = ["Capabilities", "ehlo_reply"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    Readers = Mapping[str, Callable[[tuple[str, ...]], Any]]
 
 _LINE_TEXT = 506  # octets of a reply line without code, separator and CRLF
-_SIZE_DIGITS = 20  # RFC 1870 section 3
-_LIMITS = frozenset({"MAILMAX", "RCPTMAX", "RCPTDOMAINMAX"})  # RFC 9422 section 4
 _LETTERS_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
@@ -28,13 +30,20 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         keywords: pairs of a keyword and its parameters.
         domain: the name by which the server calls itself.
         greeting: what it says behind its name.
+        readers: by keyword what makes a value of its parameters; None for those of the standards.
     """
 
-    __slots__ = ("_keywords", "domain", "greeting")
+    __slots__ = ("_keywords", "_readers", "domain", "greeting")
 
     def __init__(
-        self, keywords: "Iterable[tuple[str, Sequence[str]]]" = (), *, domain: str = "", greeting: str = ""
+        self,
+        keywords: "Iterable[tuple[str, Sequence[str]]]" = (),
+        *,
+        domain: str = "",
+        greeting: str = "",
+        readers: "Readers | None" = None,
     ) -> None:
+        self._readers = READERS if readers is None else readers
         self.domain = domain
         self.greeting = greeting
         known: dict[str, tuple[str, ...]] = {}
@@ -52,12 +61,27 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         self._keywords = known
 
     @classmethod
-    def parse(cls, reply: Reply) -> "Capabilities":
+    def parse(cls, reply: Reply, readers: "Readers | None" = None) -> "Capabilities":
         """What a positive reply to EHLO or LHLO offers; whatever it says, it is read as far as it makes sense."""
         first, *others = reply.lines
         domain, _, greeting = first.partition(" ")
         lines = [words for line in others if (words := line.split())]
-        return cls([(words[0], words[1:]) for words in lines], domain=domain, greeting=greeting)
+        return cls([(words[0], words[1:]) for words in lines], domain=domain, greeting=greeting, readers=readers)
+
+    def value(self, keyword: str) -> "Any":
+        """What the parameters of a keyword mean; a tuple of them where nobody has said how to read them.
+
+        Returns:
+            As the reader of the extension makes it; None where the keyword is not offered, or makes no sense.
+        """
+        words = self._keywords.get(keyword)
+        reader = self._readers.get(keyword)
+        if words is None or reader is None:
+            return words
+        try:
+            return reader(words)
+        except ValueError:
+            return None
 
     @property
     def size(self) -> int | None:
@@ -65,15 +89,14 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
 
         0 says that there is no fixed limit; None that nothing is known: no SIZE, no number, or no sensible one.
         """
-        digits = self._keywords.get("SIZE", ("",))[:1]
-        if not digits or len(digits[0]) > _SIZE_DIGITS or not (digits[0].isascii() and digits[0].isdigit()):
-            return None
-        return int(digits[0])
+        size: int | None = READERS["SIZE"](self._keywords.get("SIZE", ()))
+        return size
 
     @property
     def auth(self) -> tuple[str, ...]:
         """The SASL mechanisms on offer, in upper case, each once (RFC 4954 section 3)."""
-        return tuple(dict.fromkeys([name.upper() for name in self._keywords.get("AUTH", ())]))
+        names: tuple[str, ...] = READERS["AUTH"](self._keywords.get("AUTH", ()))
+        return names
 
     @property
     def limits(self) -> dict[str, int]:
@@ -82,14 +105,7 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         A wrong value is left out, a parameter that has not the form of one leaves all out (section 3); of two
         values the smaller counts.
         """
-        limits: dict[str, int] = {}
-        for parameter in self._keywords.get("LIMITS", ()):
-            name, equals, value = parameter.partition("=")
-            if not _is_limit(name, value if equals else "-"):
-                return {}
-            name = name.upper()
-            if name in _LIMITS and len(value) <= 6 and value.isdigit() and value[0] != "0":
-                limits[name] = min(int(value), limits.get(name, int(value)))
+        limits: dict[str, int] = READERS["LIMITS"](self._keywords.get("LIMITS", ()))
         return limits
 
     def __getitem__(self, keyword: str) -> tuple[str, ...]:
@@ -143,8 +159,3 @@ def _is_keyword(word: str) -> bool:
 
 def _is_visible(word: str) -> bool:
     return word.isascii() and word.isprintable() and word != "" and " " not in word
-
-
-def _is_limit(name: str, value: str) -> bool:
-    names = name.replace("-", "").replace("_", "")
-    return name != "" and _LETTERS_DIGITS.issuperset(names) and _is_visible(value) and ";" not in value

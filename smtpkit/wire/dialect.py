@@ -1,5 +1,6 @@
 """The words that one side of a session knows: the verbs, the parameters, and what is read behind EHLO keywords."""
 
+from smtpkit.wire.capability_values import READERS
 from smtpkit.wire.extension_commands import COMMANDS
 from smtpkit.wire.parameters import PARAMETERS
 
@@ -39,7 +40,7 @@ class Dialect:
         self.commands = {**commands, **COMMANDS}
         self.mail = {**mail, **PARAMETERS["MAIL"]}
         self.rcpt = {**rcpt, **PARAMETERS["RCPT"]}
-        self.readers = dict(readers)
+        self.readers = {**readers, **READERS}
 
     def __repr__(self) -> str:
         words = [
