@@ -9,7 +9,12 @@ __all__ = ["Offer"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
     from smtpkit.protocol.config import ServerConfig
+
+    Check = Callable[[Mapping[str, Any]], Reply | None]
 
 _COMMAND_LINE = 512  # octets with CRLF (RFC 5321 section 4.5.3.1.4)
 _AUTH_LINE = 12288  # what suffices for a response (RFC 4954 section 4)
@@ -31,31 +36,38 @@ class Offer:
         verbs: the verbs that the extensions add, whatever the state.
         mail_parameters, rcpt_parameters: legal ESMTP keywords.
         binary: whether BODY=BINARYMIME is legal.
+        checks: by ESMTP keyword what all parameters of the command must obey, if it is there.
+        dialect: the words that are known.
         line_limits: octets with CRLF for MAIL and RCPT, to which parameters belong.
         command_limit: the same for any other command.
         line_limit: the largest of them.
         need_tls, need_auth: what is wanted of the client before it may send mail.
-        mechanisms: SASL mechanisms that may be used.
+        mechanisms: SASL mechanisms that may be used, less those that are withheld.
     """
 
-    def __init__(self, config: "ServerConfig", *, tls: bool, authenticated: bool, extended: bool) -> None:
+    def __init__(
+        self,
+        config: "ServerConfig",
+        *,
+        tls: bool,
+        authenticated: bool,
+        extended: bool,
+        withheld: "frozenset[str]" = frozenset(),
+    ) -> None:
         auth = config.auth
         self.need_tls = config.require_tls and not tls
         self.need_auth = auth is not None and auth.required and not authenticated
         may_log_in = auth is not None and not authenticated and not self.need_tls
-        self.mechanisms = auth.offered(tls=tls) if auth is not None and may_log_in else ()
+        self.mechanisms = auth.offered(tls=tls, withheld=withheld) if auth is not None and may_log_in else ()
         extensions = [each for each in config.extensions if tls or not each.needs_tls]
         if config.tls_available and not tls:
             extensions.append(EXTENSIONS["STARTTLS"])
         if self.mechanisms:
             extensions.append(EXTENSIONS["AUTH"])
-        words = {
-            "SIZE": str(config.max_message_size or 0),
-            "AUTH": " ".join(self.mechanisms),
-            "LIMITS": _limits(config),
-        }
-        keywords = [(each.keyword, (words.get(each.keyword) or each.ehlo).split()) for each in extensions]
-        self.reply = ehlo_reply(config.hostname, "greets you", keywords)
+        words = {each.keyword: _ehlo_words(each, config, self.mechanisms) for each in extensions}
+        self.reply = ehlo_reply(config.hostname, "greets you", words.items())
+        self.checks = _checks(extensions, words) if extended else {}
+        self.dialect = config.dialect
         self.plain_reply = Reply(250, config.hostname)
         self.verbs = frozenset(verb for each in extensions for verb in each.verbs)
         if auth is not None and EXTENSIONS["AUTH"] not in extensions:
@@ -102,8 +114,20 @@ class Offer:
         return not self.need_auth or verb in _WITHOUT_AUTH
 
 
-def _limits(config: "ServerConfig") -> str:
-    # RFC 9422 section 4.
-    limits = config.limits
-    mailmax = "" if limits.transactions is None else f"MAILMAX={limits.transactions} "
-    return f"{mailmax}RCPTMAX={limits.recipients}"
+def _ehlo_words(extension: "Extension", config: "ServerConfig", mechanisms: "Sequence[str]") -> list[str]:
+    ehlo = extension.ehlo
+    return (ehlo if isinstance(ehlo, str) else ehlo(config, mechanisms)).split()
+
+
+def _checks(extensions: "list[Extension]", words: "dict[str, list[str]]") -> "dict[str, Check]":
+    checks: dict[str, Check] = {}
+    for each in extensions:
+        if each.check is not None:
+            value = each.read(tuple(words[each.keyword])) if each.read is not None else tuple(words[each.keyword])
+            check = _bound(each.check, value)
+            checks.update(dict.fromkeys((*each.mail_parameters, *each.rcpt_parameters), check))
+    return checks
+
+
+def _bound(check: "Callable[[Mapping[str, Any], Any], Reply | None]", value: "Any") -> "Check":
+    return lambda parameters: check(parameters, value)
