@@ -2,10 +2,10 @@
 
 from collections import OrderedDict
 
-from smtpkit.errors import LocalProtocolError
+from smtpkit.errors import LocalProtocolError, Timeout
 from smtpkit.wire.value import Value
 
-__all__ = ["PoolLimits", "PoolState", "PoolStats", "Slot", "Waiter"]
+__all__ = ["PoolLimits", "PoolState", "PoolStats", "Slot", "Waiter", "seconds_left"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +162,11 @@ class PoolState:
             retried=self.retried,
         )
 
+    @property
+    def has_connections(self) -> bool:
+        """Whether there are any, or will be."""
+        return bool(self._idle or self._in_use)
+
     def ask(self, waiter: Waiter, now: float) -> "list[Any]":
         """Let someone wait; `waiter.slot` is set at once where a connection is free and nobody waits before.
 
@@ -234,6 +239,8 @@ class PoolState:
                 ending.append(slot.client)
             else:
                 self._idle.append(slot)
+        elif slot.client is not None:
+            self.lost += 1
         return ending + self.advance(now)
 
     def close(self) -> "list[Any]":
@@ -257,3 +264,14 @@ class PoolState:
 
     def _is_worn(self, slot: Slot, now: float) -> bool:
         return slot.messages >= self.limits.max_messages or now - slot.opened >= self.limits.max_age
+
+
+def seconds_left(ends: float | None, now: float) -> float | None:
+    """Seconds until a deadline, None where there is none.
+
+    Raises:
+        Timeout: it has passed.
+    """
+    if ends is not None and ends <= now:
+        raise Timeout("the deadline passed before the message could be sent", stage="pool")
+    return None if ends is None else ends - now

@@ -70,6 +70,14 @@ class Delivery:
             recipients = message.envelope.recipients if of_server else recipients_in(message)
         return cls(sender, recipients, b"", retry, options, message=message)
 
+    @classmethod
+    def of_item(cls, item: "Any", retry: Retry | None, options: "dict[str, Any]") -> "Delivery":
+        """A send of a message, or of (sender, recipients, body)."""
+        if isinstance(item, tuple):
+            sender, recipients, body = item
+            return cls(sender, recipients, body, retry, options)
+        return cls.of_message(item, None, None, retry, options)
+
     def attempt(self, client: "Any", seconds: float | None) -> "Any":
         """Send to those who wait: the result of the client's method, or an awaitable of it.
 

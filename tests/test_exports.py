@@ -30,13 +30,13 @@ CORE = """
     Mail Mailbox Message MessageRefused MessageTracking
     Noop NotSupported OriginalRecipient Outcome
     ParseError ProtocolError Quit
-    Rcpt RecipientsRefused RemoteProtocolError Reply ReplyError Rset
+    Rcpt RecipientsRefused RemoteProtocolError Reply ReplyError Retry Rset
     SMTPError SendResult SenderRefused ServerConfig ServerConnection StartTLS State
     TLSError TLSFacts Timeout Timeouts Transcript Transport
     UnknownCommand ValidSince Verdict VerifyPassword VerifyToken Vrfy XClient XForward
     dot_stuff dot_unstuff parse_command parse_reply
 """
-ADAPTER = "Client Listener Message Server Session connect send_message serve"
+ADAPTER = "Client Listener Message Pool Server Session connect send_message serve"
 
 # Signatures of the core; defaults as they print.
 CORE_SIGNATURES = """
@@ -52,6 +52,7 @@ CORE_SIGNATURES = """
     Message(envelope, content, session=None)
     Rcpt(forward_path, parameters={})
     Reply(code, text=(), enhanced=None)
+    Retry(attempts=3, delay=1.0, *, factor=2.0, max_delay=60.0, jitter=0.25, random=None)
     dot_stuff(body)
     dot_unstuff(octets)
     parse_command(line, *, smtputf8=False, strict=True)
@@ -63,12 +64,18 @@ SIGNATURES = """
     connect(where, port=None, *, tls=None, ssl_context=None, cafile=None, server_hostname=None, unverified_tls=False, \
 auth=None, allow_auth_in_clear=False, timeouts=None, deadline=None, local_hostname=None, local_address=None, \
 sock=None, transcript=None)
-    send_message(message, where, *, sender=None, recipients=None, options=None, **connect_options)
+    send_message(message, where, *, sender=None, recipients=None, options=None, retry=None, **connect_options)
     Client.send_message(self, message, sender=None, recipients=None, **options)
     Client.send(self, sender, recipients, body, **options)
     Client.command(self, command)
     Client.reset(self)
     Client.close(self)
+    Pool(where, port=None, *, size=3, max_messages=100, max_idle=8.0, max_age=240.0, rate=None, **connect_options)
+    Pool.send_message(self, message, sender=None, recipients=None, *, retry=None, **options)
+    Pool.send(self, sender, recipients, body, *, retry=None, **options)
+    Pool.send_many(self, items, *, in_flight=None, retry=None, **options)
+    Pool.connection(self, *, deadline=None)
+    Pool.close(self)
     Listener(host='127.0.0.1', port=8025, *, unix=None, sock=None, implicit_tls=False, reuse_port=False)
     Server.start(self)
     Server.serve_forever(self)
@@ -91,6 +98,7 @@ SERVE = (
 )
 ATTRIBUTES = {
     "Client": {"capabilities", "tls", "greeting"},
+    "Pool": {"stats", "outbox"},
     "Server": {"address", "addresses", "connections", "counters"},
     "Session": {"peer", "local", "tls", "hello_name", "identity", "protocol", "envelope", "id"},
     "Message": {"envelope", "sender", "recipients", "content", "session", "as_email"},

@@ -21,6 +21,7 @@ NAMES = {
     "anext": "next",
     "__anext__": "__next__",
     "AsyncIterator": "Iterator",
+    "asynccontextmanager": "contextmanager",
 }
 TEXTS = [
     ("AsyncGenerator[bytes, None]", "Generator[bytes, None, None]"),
@@ -35,13 +36,22 @@ DIFFERENT = {
         "_next_piece": "asyncio: a body may be an async iterable",
         "_called": "asyncio: a token may come from a coroutine function",
     },
+    "pool.py": {
+        "Pool.__init__": "sync: known to what follows a fork",
+        "Pool.send_many": "tasks there, threads here, which take the caller's items in the caller's thread",
+        "Pool._send_next": "asyncio: an item may take its time",
+        "Pool._begin_anew": "a lock here, an event loop there",
+        "Pool._home": "asyncio: connections belong to an event loop",
+        "_Source": "asyncio: an item may take its time",
+        "_forget_all": "sync: connections belong to a process; there a child has another event loop",
+    },
     "server.py": {
         "Server.__await__": "asyncio: a server may be awaited",
         "Server.__init__": "sync: connections are threads, so that there is a lock",
         "serve": "asyncio: in_thread",
     },
     "session.py": {
-        "Session.on_login": "asyncio: `verify` may be a coroutine function",
+        "Session.on_login": "asyncio: `verify` may be a coroutine function; what hashes does so in a worker thread",
         "session_factory": "each refuses functions of the other's kind; asyncio: in_thread",
         "_ThreadSession": "asyncio: a plain function in a worker thread",
     },
@@ -80,6 +90,10 @@ class Synchronous(ast.NodeTransformer):
         if ast.unparse(node.func) == "asyncio.to_thread":
             return self.visit(ast.Call(node.args[0], node.args[1:], node.keywords))
         return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node):
+        node.module = node.module.replace("smtpkit.asyncio", "smtpkit.sync")
+        return node
 
     def visit_Name(self, node):
         node.id = NAMES.get(node.id, node.id)

@@ -1,9 +1,10 @@
 """SMTP and LMTP for asyncio: client and server."""
 
 from smtpkit.asyncio.client import Client, connect, send_message
+from smtpkit.asyncio.pool import Pool
 from smtpkit.asyncio.server import Server, serve
 from smtpkit.asyncio.session import Session
 from smtpkit.endpoints import Listener
 from smtpkit.protocol.message import Message
 
-__all__ = ["Client", "Listener", "Message", "Server", "Session", "connect", "send_message", "serve"]
+__all__ = ["Client", "Listener", "Message", "Pool", "Server", "Session", "connect", "send_message", "serve"]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from smtpkit.protocol.credentials import Credentials
+    from smtpkit.protocol.retry import Retry
     from smtpkit.protocol.timeouts import Timeouts
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
@@ -136,10 +137,13 @@ class Client:
 
     async def close(self) -> None:
         """Take leave and close; never raises, whatever the server does."""
+        await self._close(None)
+
+    async def _close(self, deadline: float | None) -> None:
         if not self._transport.closed:
             if not self._busy and self._cause is None and not self._driver.broken:
                 with suppress(SMTPError, OSError):
-                    await self._perform(exchanges.quit_session())
+                    await self._perform(exchanges.quit_session(), deadline=deadline)
             self._transport.close()
 
     @property
@@ -325,6 +329,7 @@ async def send_message(
     sender: str | None = None,
     recipients: "Sequence[str] | str | None" = None,
     options: "dict[str, Any] | None" = None,
+    retry: "Retry | None" = None,
     **connect_options: "Any",
 ) -> SendResult:
     """Send one message over a connection of its own.
@@ -334,8 +339,14 @@ async def send_message(
         where: as for `connect()`.
         sender, recipients: as for `Client.send_message()`.
         options: of the send.
+        retry: a policy for sending again what was deferred or lost on the way; None for one attempt.
         connect_options: of `connect()`.
     """
+    if retry is not None:
+        from smtpkit.asyncio.pool import Pool
+
+        async with Pool(where, size=1, **connect_options) as pool:
+            return await pool.send_message(message, sender, recipients, retry=retry, **(options or {}))
     async with connect(where, **connect_options) as client:
         return await client.send_message(message, sender, recipients, **(options or {}))
 

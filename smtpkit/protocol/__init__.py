@@ -26,6 +26,7 @@ from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CHUNK, CLOSE, DONE, READ, WRITE, Call
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
+from smtpkit.protocol.retry import Retry
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.states import LMTP, SMTP, State
 from smtpkit.protocol.timeouts import Timeouts
@@ -72,6 +73,7 @@ __all__ = [
     "Limits",
     "Message",
     "Outcome",
+    "Retry",
     "SendResult",
     "Sending",
     "ServerConfig",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from smtpkit.protocol.credentials import Credentials
+    from smtpkit.protocol.retry import Retry
     from smtpkit.protocol.timeouts import Timeouts
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
@@ -135,10 +136,13 @@ class Client:
 
     def close(self) -> None:
         """Take leave and close; never raises, whatever the server does."""
+        self._close(None)
+
+    def _close(self, deadline: float | None) -> None:
         if not self._transport.closed:
             if not self._busy and self._cause is None and not self._driver.broken:
                 with suppress(SMTPError, OSError):
-                    self._perform(exchanges.quit_session())
+                    self._perform(exchanges.quit_session(), deadline=deadline)
             self._transport.close()
 
     @property
@@ -303,6 +307,7 @@ def send_message(
     sender: str | None = None,
     recipients: "Sequence[str] | str | None" = None,
     options: "dict[str, Any] | None" = None,
+    retry: "Retry | None" = None,
     **connect_options: "Any",
 ) -> SendResult:
     """Send one message over a connection of its own.
@@ -312,8 +317,14 @@ def send_message(
         where: as for `connect()`.
         sender, recipients: as for `Client.send_message()`.
         options: of the send.
+        retry: a policy for sending again what was deferred or lost on the way; None for one attempt.
         connect_options: of `connect()`.
     """
+    if retry is not None:
+        from smtpkit.sync.pool import Pool
+
+        with Pool(where, size=1, **connect_options) as pool:
+            return pool.send_message(message, sender, recipients, retry=retry, **(options or {}))
     with connect(where, **connect_options) as client:
         return client.send_message(message, sender, recipients, **(options or {}))
 

@@ -147,6 +147,11 @@ class Transport:
             # Not under another thread's feet: the number of a closed socket is given to the next one opened.
             self._sock.close()
 
+    def _forget(self) -> None:
+        # The connection is another process's, too: close the own end alone.
+        self.closed = True
+        self._sock.close()
+
     # What dial() and the acceptor call
 
     def connection_made(self, sock: socket.socket, peer: "Any" = None) -> None:
