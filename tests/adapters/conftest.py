@@ -6,7 +6,7 @@ import inspect
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -209,6 +209,50 @@ class Kit:
         if self.client_colour == "asyncio":
             return await self.client_module.connect(*target, **options)
         return Blocking(await asyncio.to_thread(self.client_module.connect, *target, **options))
+
+    # Pools
+
+    @asynccontextmanager
+    async def pool(self, where, **options):
+        target = where if isinstance(where, (tuple, str)) else where.address
+        target = (target,) if isinstance(target, str) else target
+        pool = self.client_module.Pool(*target, **options)
+        pool = pool if self.client_colour == "asyncio" else Blocking(pool)
+        try:
+            yield pool
+        finally:
+            await pool.close()
+
+    @asynccontextmanager
+    async def lent(self, pool, **options):
+        """A client of the pool, as `pool.connection()` hands it out."""
+        if self.client_colour == "asyncio":
+            async with pool.connection(**options) as client:
+                yield client
+            return
+        manager = pool.target.connection(**options)
+        client = Blocking(await asyncio.to_thread(manager.__enter__))
+        try:
+            yield client
+        except BaseException as error:
+            if not await asyncio.to_thread(manager.__exit__, type(error), error, None):
+                raise
+        else:
+            await asyncio.to_thread(manager.__exit__, None, None, None)
+
+    async def many(self, pool, items, **options):
+        """What `pool.send_many()` gives."""
+        if self.client_colour == "asyncio":
+            async with aclosing(pool.send_many(items, **options)) as results:
+                async for each in results:
+                    yield each
+            return
+        results = pool.target.send_many(items, **options)
+        try:
+            while (each := await asyncio.to_thread(next, results, None)) is not None:
+                yield each
+        finally:
+            await asyncio.to_thread(results.close)
 
     # The other end by hand
 
