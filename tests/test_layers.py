@@ -24,6 +24,7 @@ ALLOWED = {
     "smtpkit": PROTOCOL,
     "tls": {"errors", "protocol"},
     "endpoints": {"wire"},
+    "reaching": set(),
     "printable": set(),
     "captured": PROTOCOL | {"printable"},
     "connecting": PROTOCOL | {"tls", "captured"},

@@ -180,7 +180,7 @@ class Client:
                 timeout=connect_timeout,
             )
         except TimeoutError as error:
-            message = f"no connection to {target} within {connect_timeout:g} s"
+            message = f"no connection to {target} within {connect_timeout:g} s: {error}"
             raise Timeout(message, stage="connect") from error
         except OSError as error:
             raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error

@@ -1,14 +1,15 @@
 """Where connections come from under asyncio: the sockets that a server listens on, and the one that a client dials."""
 
 import asyncio
+import socket
 
 from smtpkit.asyncio.transport import Transport
+from smtpkit.reaching import ATTEMPT_DELAY, Address, given_as_number, order, too_late, unreachable
 
 __all__ = ["Acceptor", "dial"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable
     from typing import Any
 
@@ -49,7 +50,7 @@ class Acceptor:
                 for sock in sockets:
                     sock.close()
 
-    async def _listen(self, sock: "socket.socket", implicit_tls: bool) -> None:
+    async def _listen(self, sock: socket.socket, implicit_tls: bool) -> None:
         loop = asyncio.get_running_loop()
         sock.setblocking(False)
         address = sock.getsockname()
@@ -72,11 +73,11 @@ async def dial(
     port: int,
     *,
     path: str = "",
-    sock: "socket.socket | None" = None,
+    sock: socket.socket | None = None,
     local_address: "tuple[str, int] | None" = None,
     timeout: float,
 ) -> Transport:
-    """Connect to a server.
+    """Connect to a server; addresses of the host are tried side by side (RFC 8305).
 
     Raises:
         TimeoutError: not within `timeout` seconds.
@@ -84,14 +85,81 @@ async def dial(
     """
     loop = asyncio.get_running_loop()
     transport = Transport(driver)
-    async with asyncio.timeout(timeout):
-        if sock is not None:
+    silent: list[Address] = []
+    try:
+        async with asyncio.timeout(timeout):
+            if path and sock is None:
+                await loop.create_unix_connection(lambda: transport, path)
+                return transport
+            if sock is None:
+                sock = await _connected(host, port, local_address, silent)
             sock.setblocking(False)
             await loop.create_connection(lambda: transport, sock=sock)
-        elif path:
-            await loop.create_unix_connection(lambda: transport, path)
-        else:
-            # Addresses are tried side by side (RFC 8305) where the loop can; uvloop takes them in turn.
-            options: Any = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-            await loop.create_connection(lambda: transport, host, port, local_addr=local_address, **options)
+    except TimeoutError as error:
+        raise too_late(silent) from error
     return transport
+
+
+async def _connected(
+    host: str, port: int, local_address: "tuple[str, int] | None", silent: "list[Address]"
+) -> socket.socket:
+    # `silent` tells the addresses that have not answered yet.
+    addresses = given_as_number(host, port)
+    if addresses is None:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = order(found, local_address)
+    if len(addresses) == 1:
+        silent += addresses
+        return await _connected_alone(addresses[0], local_address)
+    return await _raced(addresses, local_address, silent)
+
+
+async def _connected_alone(address: Address, local_address: "tuple[str, int] | None") -> socket.socket:
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if local_address is not None:
+            sock.bind(local_address)
+        await asyncio.get_running_loop().sock_connect(sock, address[1])
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _raced(
+    addresses: "list[Address]", local_address: "tuple[str, int] | None", silent: "list[Address]"
+) -> socket.socket:
+    # Each attempt begins a moment after the one before it, or when one has failed.
+    failures: list[tuple[Address, OSError]] = []
+    attempts: dict[asyncio.Task[socket.socket], Address] = {}
+    waiting = addresses[::-1]
+    try:
+        while waiting or attempts:
+            if waiting:
+                address = waiting.pop()
+                silent.append(address)
+                attempts[asyncio.create_task(_connected_alone(address, local_address))] = address
+            delay = ATTEMPT_DELAY if waiting else None
+            done, _ = await asyncio.wait(attempts, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                address = attempts.pop(task)
+                error = task.exception()
+                if error is None:
+                    attempts.update((each, address) for each in done if each is not task)
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                silent.remove(address)
+                failures.append((address, error))
+    finally:
+        for task in attempts:
+            task.add_done_callback(_close_late)
+            task.cancel()
+    raise unreachable(failures)
+
+
+def _close_late(task: "asyncio.Task[socket.socket]") -> None:
+    # Somebody else was first.
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

@@ -1,11 +1,13 @@
 """Where blocking connections come from: the sockets that a server listens on, and the one that a client dials."""
 
 import errno
+import os
 import selectors
 import socket
 import threading
 from time import monotonic
 
+from smtpkit.reaching import ATTEMPT_DELAY, Address, given_as_number, order, too_late, unreachable
 from smtpkit.sync.transport import Transport
 
 __all__ = ["Acceptor", "dial"]
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SHORTEST = 0.001  # seconds; 0 would mean not to wait
 _PAUSE = 1.0  # seconds
+_UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
 class Acceptor:
@@ -114,7 +117,7 @@ def dial(
     local_address: "tuple[str, int] | None" = None,
     timeout: float,
 ) -> Transport:
-    """Connect to a server; addresses of the host are tried in turn.
+    """Connect to a server; addresses of the host are tried side by side (RFC 8305).
 
     Raises:
         TimeoutError: not within `timeout` seconds.
@@ -140,21 +143,106 @@ def _connected_unix(path: str, timeout: float) -> socket.socket:
 
 def _connected(host: str, port: int, local_address: "tuple[str, int] | None", timeout: float) -> socket.socket:
     deadline = monotonic() + timeout
-    failure = OSError(errno.EHOSTUNREACH, "the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    addresses = given_as_number(host, port) or order(_found(host, port, timeout), local_address)
+    if len(addresses) == 1:
+        return _connected_alone(addresses[0], local_address, deadline)
+    with _Race(local_address) as race:
+        return race.run(addresses, deadline)
+
+
+def _found(host: str, port: int, timeout: float) -> "list[Any]":
+    # A look-up has no time-out of its own, and a thread that hangs in one cannot be ended, only left behind.
+    outcome: list[Any] = []
+
+    def look_up() -> None:
         try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:
-            failure = error
-            continue
+            outcome.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=look_up, name="smtpkit-look-up", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not outcome:
+        raise too_late(())
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    found: list[Any] = outcome[0]
+    return found
+
+
+def _connected_alone(address: Address, local_address: "tuple[str, int] | None", deadline: float) -> socket.socket:
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+        if local_address is not None:
+            sock.bind(local_address)
+        sock.connect(address[1])
+    except TimeoutError as error:
+        sock.close()
+        raise too_late([address]) from error
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _Race:
+    """Attempts side by side, each begun a moment after the one before it, or when that has failed (RFC 8305)."""
+
+    def __init__(self, local_address: "tuple[str, int] | None") -> None:
+        self._local_address = local_address
+        self._selector = selectors.DefaultSelector()
+        self._failures: list[tuple[Address, OSError]] = []
+
+    def __enter__(self) -> "_Race":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._selector.close()
+
+    def run(self, addresses: "list[Address]", deadline: float) -> socket.socket:
+        """The first connection that stands."""
+        waiting = addresses[::-1]
+        next_attempt = 0.0  # by the clock
+        while waiting or self._selector.get_map():
+            now = monotonic()
+            if now >= deadline:
+                raise too_late(key.data for key in self._selector.get_map().values())
+            if waiting and now >= next_attempt:
+                self._begin(waiting.pop())
+                next_attempt = now + ATTEMPT_DELAY
+            wait = min(deadline, next_attempt if waiting else deadline) - now
+            for key, _ in self._selector.select(wait) if self._selector.get_map() else ():
+                self._selector.unregister(key.fileobj)
+                if self._stands(key.fileobj, key.data):  # type: ignore[arg-type]
+                    return key.fileobj  # type: ignore[return-value]
+                next_attempt = 0.0
+            if not self._selector.get_map():
+                next_attempt = 0.0
+        raise unreachable(self._failures)
+
+    def _begin(self, address: Address) -> None:
+        sock = None
         try:
-            sock.settimeout(max(deadline - monotonic(), _SHORTEST))
-            if local_address is not None:
-                sock.bind(local_address)
-            sock.connect(address)
+            sock = socket.socket(address[0], socket.SOCK_STREAM)
+            sock.setblocking(False)
+            if self._local_address is not None:
+                sock.bind(self._local_address)
+            number = sock.connect_ex(address[1])
+            if number not in _UNDER_WAY:
+                raise OSError(number, os.strerror(number))
+            self._selector.register(sock, selectors.EVENT_WRITE, address)
         except OSError as error:
+            if sock is not None:
+                sock.close()
+            self._failures.append((address, error))
+
+    def _stands(self, sock: socket.socket, address: Address) -> bool:
+        number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
             sock.close()
-            failure = error
-        else:
-            return sock
-    raise failure
+            self._failures.append((address, OSError(number, os.strerror(number))))
+        return number == 0
