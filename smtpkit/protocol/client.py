@@ -67,6 +67,7 @@ class ClientConnection:
         "_lines",
         "_out",
         "_owed",
+        "_secret",
         "_stuffer",
         "_table",
         "capabilities",
@@ -99,6 +100,7 @@ class ClientConnection:
         self._last_octet = b""
         self._lines = LineBuffer()
         self._out: list[bytes] = []
+        self._secret = b""  # what AUTH has sent last, until it is answered
         self._stuffer: DotStuffer | None = None
 
     def __repr__(self) -> str:
@@ -138,6 +140,8 @@ class ClientConnection:
             self._ahead = following
         if type(command) is c.Bdat:
             self._chunk_left = command.size
+        if type(command) is c.Auth:
+            self._secret = b"".join(octets.split(None, 2)[2:])
         if self.transcript is not None:
             self.transcript.command(octets)
 
@@ -149,15 +153,19 @@ class ClientConnection:
         if self._stuffer is None:
             self._stuffer = DotStuffer()
         octets = self._stuffer.feed(chunk.data)
+        end = b""
         if chunk.last:
-            octets += self._stuffer.finish()
+            end = self._stuffer.finish()
+            octets += end
             self._stuffer = None
             self._owed.append(END_OF_DATA)
             self._ahead = self._table[State.DATA][END_OF_DATA]
         if octets:
             self._out.append(octets)
             if self.transcript is not None:
-                self.transcript.content(octets)
+                self.transcript.content(chunk.data + end[:-3])  # with the CRLF that it may lack
+                if chunk.last:
+                    self.transcript.end_of_data()
         return None
 
     def _send_counted(self, chunk: BodyChunk) -> None:
@@ -172,7 +180,8 @@ class ClientConnection:
     def _send_response(self, response: AuthResponse) -> None:
         if self.state is not State.AUTH or self._owed:
             raise self._out_of_order("an answer to a challenge")
-        self._out.append(response.line())
+        self._secret = response.line()
+        self._out.append(self._secret)
         self._owed.append("AUTH")
         if self.transcript is not None:
             self.transcript.secret()
@@ -212,13 +221,13 @@ class ClientConnection:
         # The assembler bounds a reply whose lines have ended.
         while isinstance(line := self._lines.next_line(_UNBOUNDED), bytes):
             step = self._owed[0] if self._owed else None
+            if self.transcript is not None:
+                self.transcript.reply(line, self._secret if step == "AUTH" else b"")
             try:
                 reply = self._assembler.add(line, enhanced=step not in _WITHOUT_STATUS)
             except ParseError as error:
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
-                if self.transcript is not None:
-                    self.transcript.reply(reply)
                 return self._matched(reply)
         if len(self._lines) > _REPLY_LIMIT or self._bare_lf:
             # Whoever ends lines with LF sends no more: waiting would be in vain.
@@ -274,6 +283,7 @@ class ClientConnection:
         elif step == "MAIL" or step == "RSET":
             self._accepted = 0
         elif step == "AUTH":
+            self._secret = b""
             self.state = State.AUTH if reply.is_intermediate else State.READY
         elif step == GREETING:
             self.state = State.CONNECTED
@@ -293,6 +303,7 @@ class ClientConnection:
             # What is left of the transaction is not known, LAST or not: only RSET can follow (RFC 3030 section 2).
             self.state = State.BDAT_FAILED
         elif step == "AUTH":
+            self._secret = b""
             self.state = State.READY
         elif step == GREETING:
             self.state = State.REFUSED

@@ -196,6 +196,8 @@ class ServerConnection(ServerSteps):
         if line is None:
             return self._starved()
         if line is LINE_TOO_LONG:
+            if self.transcript is not None:
+                self.transcript.secret()
             return self._answer(None, say.LINE_TOO_LONG)
         if self.transcript is not None:
             self.transcript.command(line)
@@ -261,7 +263,10 @@ class ServerConnection(ServerSteps):
     def _read_refused_chunk(self) -> "Next":
         # The octets of the chunk come all the same.
         left, reply = self._refused_chunk
-        left -= len(self._lines.take(left))
+        octets = self._lines.take(left)
+        left -= len(octets)
+        if self.transcript is not None:
+            self.transcript.content(octets)
         if left:
             self._refused_chunk = (left, reply)
             return self._starved()

@@ -184,9 +184,10 @@ class ServerState:
         return Reply(reply.code, reply.lines, status)
 
     def _say(self, reply: Reply) -> None:
-        self._out.append(bytes(reply))
+        octets = bytes(reply)
+        self._out.append(octets)
         if self.transcript is not None:
-            self.transcript.reply(reply)
+            self.transcript.reply(octets)
         if reply.code == 421:
             self._end_session()
 

@@ -16,6 +16,7 @@ __all__ = ["ServerSteps"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from smtpkit.protocol.server_state import Event, Next
+    from smtpkit.protocol.transcript import Transcript
 
 _LARGE_CHUNK = 1024  # octets
 _UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")  # values of XCLIENT
@@ -131,12 +132,20 @@ class ServerSteps(AuthSteps):
     def _read_content(self) -> "Next":
         content = self._content
         assert content is not None
-        data = content.read(self._lines)
-        if self.transcript is not None and data:
-            self.transcript.content(data)
+        data = content.read(self._lines) if self.transcript is None else self._recorded(content, self.transcript)
         if content.complete:
             return self._piece_over(data)
         return BodyChunk(data) if data else self._starved()
+
+    def _recorded(self, content: "DataContent | ChunkedContent", transcript: "Transcript") -> bytes:
+        # What is refused is not given, but has a size.
+        size, unread = content.size, len(self._lines)
+        data = content.read(self._lines)
+        by_data = isinstance(content, DataContent)
+        transcript.content(data, content.size - size if by_data else unread - len(self._lines))
+        if by_data and content.complete:
+            transcript.end_of_data()
+        return data
 
     def _piece_over(self, data: bytes) -> "Next":
         content = self._content

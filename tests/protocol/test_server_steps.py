@@ -541,9 +541,10 @@ def test_a_transcript_counts_what_content_was_given():
     transcript = Transcript()
     play = ready(transcript=transcript)
     play.say(TRANSACTION + b"DATA\r\n..hi\r\n.\r\n")
-    assert transcript.lines[-4:] == [
+    assert transcript.lines[-5:] == [
         "C: DATA",
         "S: 354 Send the message, end it with a line that is a single dot",
         "C: <5 octets of content>",
+        "C: .",
         "S: 250 2.0.0 Message accepted",
     ]
