@@ -3,14 +3,14 @@
 # ruff: noqa: S610 (no Django is near)
 
 import logging
-import select
-from collections.abc import AsyncIterable, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Literal
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from smtpkit import ClientConfig, ClientConnection, Message, Reply, SendResult, ServerConfig, ServerConnection, Timeouts
 from smtpkit.protocol import (
@@ -31,9 +31,38 @@ from smtpkit.tls import TLS
 Answer = Reply | list[Reply] | None  # None is 250; a list is for LMTP, one for each recipient
 Handler = Callable[[Message], Awaitable[Answer]]
 MakeTLS = Callable[[], TLS]
+Arrivals = MemoryObjectReceiveStream[bytes]
 
 
-async def until(driver: ClientDriver | ServerDriver, stream: SocketStream, answer: Any = None) -> Any:
+@asynccontextmanager
+async def reading(stream: SocketStream) -> AsyncIterator[Arrivals]:
+    """Close the stream in the end; until then read one piece ahead, also while a write waits.
+
+    Under asyncio a write that fails closes the socket, and what the peer said just before is lost unless it was read.
+    """
+    into, arrivals = anyio.create_memory_object_stream[bytes](0)
+
+    async def read() -> None:
+        async with into:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                while True:
+                    await into.send(await stream.receive())
+
+    failure = None
+    async with stream, arrivals, anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        try:
+            yield arrivals
+        except Exception as error:  # noqa: BLE001 (it leaves bare, not in a group)
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def until(
+    driver: ClientDriver | ServerDriver, stream: SocketStream, arrivals: Arrivals, answer: Any = None
+) -> Any:
     """Move octets as far as the driver's next need that is not READ or WRITE."""
     while (need := driver.next(answer)) is READ or need is WRITE:
         answer, flushed = None, False
@@ -42,41 +71,35 @@ async def until(driver: ClientDriver | ServerDriver, stream: SocketStream, answe
                 await stream.send(driver.take())
             flushed = True
             if need is READ:
-                await receive(driver, stream)
+                await receive(driver, arrivals)
             elif not driver.unread:
-                await receive_ready(driver, stream)
+                receive_ready(driver, arrivals)
         except TimeoutError:
+            if not flushed:
+                receive_ready(driver, arrivals)  # the peer may have said why
             driver.timed_out(flushed=flushed)
         except anyio.BrokenResourceError as error:
-            if not flushed:
-                await receive_ready(driver, stream)  # the peer may have said why
+            async for octets in arrivals:
+                driver.receive(octets)
             driver.lost(error.__cause__ if isinstance(error.__cause__, OSError) else None, flushed=flushed)
     return need
 
 
-async def receive(driver: ClientDriver | ServerDriver, stream: SocketStream) -> None:
+async def receive(driver: ClientDriver | ServerDriver, arrivals: Arrivals) -> None:
     """Wait for octets, no longer than the driver's wait may last."""
     began = anyio.current_time()
     with anyio.fail_after(driver.remaining(began)):
-        driver.receive(await received(stream))
+        try:
+            driver.receive(await arrivals.receive())
+        except anyio.EndOfStream:
+            driver.receive(b"")
     driver.waited(anyio.current_time() - began)
 
 
-async def received(stream: SocketStream) -> bytes:
-    """What the stream gives; b"" at its end."""
-    try:
-        return await stream.receive()
-    except anyio.EndOfStream:
-        return b""
-
-
-async def receive_ready(driver: ClientDriver | ServerDriver, stream: SocketStream) -> None:
+def receive_ready(driver: ClientDriver | ServerDriver, arrivals: Arrivals) -> None:
     """Take in what has come, without waiting."""
-    poll = select.poll()
-    poll.register(stream.extra(SocketAttribute.raw_socket), select.POLLIN)
-    if poll.poll(0):
-        with suppress(anyio.BrokenResourceError):  # the next READ meets it again
-            driver.receive(await received(stream))
+    with suppress(anyio.WouldBlock, anyio.EndOfStream):  # the next READ meets the end again
+        driver.receive(arrivals.receive_nowait())
 
 
 async def serve_one(
@@ -90,24 +113,24 @@ async def serve_one(
     """Serve one client on a connected stream, and close it."""
     core = ServerConnection(config)
     driver = ServerDriver(core, SessionFacts(), {"on_message"}, make_tls=make_tls, implicit_tls=implicit_tls)
-    async with stream:
-        need = await until(driver, stream)
+    async with reading(stream) as arrivals:
+        need = await until(driver, stream, arrivals)
         while need is not CLOSE:
             try:
                 answer = checked(need.name, await on_message(need.argument), driver.replies)
             except Exception as error:
                 logging.exception("on_message failed")
                 answer = failure_reply(error)
-            need = await until(driver, stream, answer)
-        await say_goodbye(driver, stream)
+            need = await until(driver, stream, arrivals, answer)
+        await say_goodbye(driver, stream, arrivals)
 
 
-async def say_goodbye(driver: ServerDriver, stream: SocketStream) -> None:
+async def say_goodbye(driver: ServerDriver, stream: SocketStream, arrivals: Arrivals) -> None:
     """Write what is left, and let the client read it: octets that lie unread would have TCP take it back."""
-    with anyio.move_on_after(driver.timeout), suppress(anyio.BrokenResourceError):
+    with anyio.move_on_after(driver.timeout), suppress(anyio.BrokenResourceError, OSError):
         await stream.send(driver.take())
         await stream.send_eof()
-        while await received(stream):
+        async for _ in arrivals:
             pass
 
 
@@ -128,10 +151,12 @@ async def send(
     driver = ClientDriver(core, make_tls=make_tls, implicit_tls=tls == "implicit", timeouts=timeouts)
     sending = Sending(core, sender, recipients, body, {})
     driver.start(one_message(core, name, sending, tls=tls), sending.held)
-    async with stream:
-        need = await until(driver, stream)
+    async with reading(stream) as arrivals:
+        need = await until(driver, stream, arrivals)
         while need is not DONE:
-            need = await until(driver, stream, await anext(sending.source, None))  # CHUNK: no credentials, no other
+            need = await until(
+                driver, stream, arrivals, await anext(sending.source, None)
+            )  # CHUNK: no credentials, no other
     result: SendResult = driver.result
     return result
 

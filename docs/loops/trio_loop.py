@@ -43,10 +43,12 @@ async def until(driver: ClientDriver | ServerDriver, stream: trio.SocketStream, 
             elif not driver.unread:
                 await receive_ready(driver, stream)
         except trio.TooSlowError:
+            if not flushed:
+                await receive_ready(driver, stream)  # the peer may have said why
             driver.timed_out(flushed=flushed)
         except trio.BrokenResourceError as error:
             if not flushed:
-                await receive_ready(driver, stream)  # the peer may have said why
+                await receive_ready(driver, stream)
             driver.lost(error.__cause__ if isinstance(error.__cause__, OSError) else None, flushed=flushed)
     return need
 

@@ -119,9 +119,11 @@ async def until(driver: ClientDriver | ServerDriver, octets: Octets, answer: Any
             elif not driver.unread:
                 await receive_ready(driver, octets)
         except defer.TimeoutError:
+            if not flushed:
+                await receive_ready(driver, octets)  # the peer may have said why
             driver.timed_out(flushed=flushed)
         except OSError as error:
-            await receive_ready(driver, octets)  # the peer may have said why
+            await receive_ready(driver, octets)
             driver.lost(error, flushed=flushed)
     return need
 

@@ -28,6 +28,7 @@ class Blocking:
 
     def __init__(self):
         self.module = importlib.import_module("blocking")
+        self.hears_last_words = True
 
     @contextmanager
     def serve(self, handler, config, **options):
@@ -50,6 +51,7 @@ class Gevent:
 
     def __init__(self):
         self.module = importlib.import_module("gevent_loop")
+        self.hears_last_words = True
         self.gevent = importlib.import_module("gevent")
         importlib.import_module("gevent.event")
 
@@ -89,6 +91,7 @@ class Portal:
         self.name = module.removesuffix("_loop")
         self.library = importlib.import_module(self.name)
         self.backend = backend
+        self.hears_last_words = backend != "asyncio"  # there a write that fails closes the socket, read or not
         self.portal = importlib.import_module("anyio.from_thread").start_blocking_portal
 
     @contextmanager
@@ -128,6 +131,7 @@ class Twisted:
 
     def __init__(self):
         self.module = importlib.import_module("twisted_loop")
+        self.hears_last_words = True
         self.call = importlib.import_module("twisted.internet.threads").blockingCallFromThread
         reactor = self.reactor = self.module.reactor
         threading.Thread(target=reactor.run, kwargs={"installSignalHandlers": False}, daemon=True).start()
