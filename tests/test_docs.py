@@ -107,6 +107,13 @@ def test_the_tables_of_the_wire_layer_are_those_of_the_code(made):
     assert all(f"`{keyword}`" in dict(tables)["parameters"] for known in PARAMETERS.values() for keyword in known)
 
 
+def test_the_adapter_on_the_page_is_the_file_and_each_other_one_is_linked():
+    page = (DOCS / "sans-io.md").read_text()
+    files = sorted((DOCS / "loops").glob("*.py"))
+    assert f"```python run\n{(DOCS / 'loops' / 'blocking.py').read_text()}```" in page
+    assert not [file.name for file in files if f"(loops/{file.name})" not in page]
+
+
 def test_the_sequences_at_the_end_of_data_are_those_of_the_module():
     """The table of `smtpkit/wire/dots.py` stands on the page too, word for word."""
     module = (ROOT / "smtpkit" / "wire" / "dots.py").read_text()
