@@ -11,6 +11,7 @@ from smtpkit.protocol.needs import CLOSE, READ, WRITE, Call
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import SessionFacts
+from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.wire.commands import Mail, Rcpt
 
 __all__ = ["CapturedTransport", "show"]
@@ -31,7 +32,7 @@ _EXTENSIONS = (
     "DELIVERBY",
     "FUTURERELEASE",
     "MT-PRIORITY",
-    # The registry's own wants TLS, which octets that go nowhere do not.
+    # The registry's own is for sessions under TLS alone.
     Extension("REQUIRETLS", "RFC 8689", mail_parameters=["REQUIRETLS"], mail_octets=11),
 )
 
@@ -55,6 +56,8 @@ class CapturedTransport:
         self._take = take
         self._server = ServerDriver(ServerConnection(_config()), SessionFacts(), {"on_message"})
         self._ended = False
+        # What never leaves the process is as safe as under TLS, and options that want it are taken.
+        driver.core.tls = TLSFacts("in memory", "none", verified=True)
 
     def advance(self, step: "Callable[[Any], Any]", answer: "Any" = None) -> "Any":
         """The next need of the client that is not READ or WRITE; arguments as for `Transport.until()`."""
