@@ -18,37 +18,41 @@ class Case(NamedTuple):
         peer: the other program or library.
         direction: "to smtpkit" (the peer is the client) or "from smtpkit".
         feature: what is tried.
-        attempt: does it; raises if anything is not as it shall be.
+        attempt: does it, and may say what was seen; raises if anything is not as it shall be.
         patience: seconds after which it has failed.
         deviation: whether what is shown is one of DEVIATIONS.md.
+        row: of the matrix in docs/interop.md; "" if it has none.
     """
 
     peer: str
     direction: str
     feature: str
-    attempt: Callable[[], None]
+    attempt: Callable[[], str | None]
     patience: float = 15.0
     deviation: bool = False
+    row: str = ""
 
 
 class Result(NamedTuple):
-    """How a case went: `problem` is "" if all was as it shall be."""
+    """How a case went: `problem` is "" if all was as it shall be, `seen` what else is to be said."""
 
     case: Case
     problem: str
     seconds: float
+    seen: str = ""
 
 
 def perform(case: Case) -> Result:
     """Try a case, for as long as it may take; nothing is raised."""
     began = time.monotonic()
+    seen = None
     try:
         with _at_most(case.patience):
-            case.attempt()
+            seen = case.attempt()
         problem = ""
     except Exception as error:  # noqa: BLE001 (whatever a peer's library raises is a finding)
         problem = f"{type(error).__name__}: {error}"
-    return Result(case, problem, time.monotonic() - began)
+    return Result(case, problem, time.monotonic() - began, seen or "")
 
 
 def equal(found: bytes, wanted: bytes) -> None:

@@ -26,6 +26,8 @@ class Way(NamedTuple):
         mechanism: of the login, or None for none.
         lmtp: whether LMTP is spoken.
         recipients: of the message.
+        token: to log in with in place of the password; smtpkit's clients alone look at it.
+        password: of the login; so too.
     """
 
     port: int
@@ -33,6 +35,8 @@ class Way(NamedTuple):
     mechanism: str | None = None
     lmtp: bool = False
     recipients: tuple[str, ...] = (RECIPIENT,)
+    token: str = ""
+    password: str = PASSWORD
 
     @property
     def host(self) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.metadata
 import logging
 import os
 import re
@@ -14,10 +15,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mail_servers import MAILBOXES, MailServer
 from processes import Failed, background, eventually, free_port, listening
 from servers import CERTIFICATES, PASSWORD, USER
 
-__all__ = ["Received", "Sink", "aiosmtpd_server", "loop_in_thread", "smtp_sink"]
+__all__ = ["Received", "Sink", "aiosmtpd_everywhere", "aiosmtpd_server", "loop_in_thread", "smtp_sink"]
 
 _PATIENCE = 5.0  # seconds for what a loop is asked to do
 
@@ -43,14 +45,15 @@ class Inbox:
         logins: the mechanisms of the logins.
     """
 
-    def __init__(self, refused: str) -> None:
+    def __init__(self, refused: str, mail: Path | None) -> None:
         self.port = 0
         self.messages: list[Received] = []
         self.logins: list[str] = []
         self._refused = refused
+        self._mail = mail
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
-        if address == self._refused:
+        if address == self._refused or (self._mail is not None and address.partition("@")[0] not in MAILBOXES):
             return "550 5.1.1 No such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -58,6 +61,10 @@ class Inbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         recipients = list(envelope.rcpt_tos)
         self.messages.append(Received(envelope.mail_from, recipients, envelope.original_content))
+        for recipient in recipients if self._mail is not None else ():
+            folder = self._mail / recipient.partition("@")[0] / "new"
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.joinpath(str(time.monotonic_ns())).write_bytes(envelope.original_content)
         return "250 2.0.0 OK"
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
@@ -69,7 +76,13 @@ class Inbox:
 
 @contextlib.contextmanager
 def aiosmtpd_server(
-    *, tls: str = "clear", certificate: str = "server", login: str = "", lmtp: bool = False, refused: str = ""
+    *,
+    tls: str = "clear",
+    certificate: str = "server",
+    login: str = "",
+    lmtp: bool = False,
+    refused: str = "",
+    mail: Path | None = None,
 ) -> Iterator[Inbox]:
     """An aiosmtpd that takes messages of any size.
 
@@ -79,6 +92,7 @@ def aiosmtpd_server(
         login: the only mechanism to log in by, which must be done; "" for none.
         lmtp: True for LMTP.
         refused: a recipient that it refuses.
+        mail: a folder for Maildirs; recipients that are no MAILBOXES are refused then.
     """
     from aiosmtpd.lmtp import LMTP
     from aiosmtpd.smtp import SMTP
@@ -88,7 +102,7 @@ def aiosmtpd_server(
     warnings.filterwarnings("ignore", category=UserWarning, module="aiosmtpd")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
-    inbox = Inbox(refused)
+    inbox = Inbox(refused, mail)
     settings: dict[str, Any] = {"data_size_limit": None, "enable_SMTPUTF8": True, "hostname": "server.example"}
     if tls == "starttls":
         settings |= {"tls_context": context, "require_starttls": True}
@@ -108,6 +122,21 @@ def aiosmtpd_server(
         server = perform(start())
         inbox.port = server.sockets[0].getsockname()[1]
         yield inbox
+
+
+@contextlib.contextmanager
+def aiosmtpd_everywhere(scratch: Path) -> Iterator[MailServer]:
+    """An aiosmtpd for each way in, all with the same mailboxes."""
+    mail = scratch / "aiosmtpd"
+    mail.mkdir()
+    ways = {way: {"tls": way} for way in ("clear", "starttls", "implicit")}
+    ways |= {f"login {name}": {"tls": "starttls", "login": name} for name in ("PLAIN", "LOGIN")}
+    with contextlib.ExitStack() as resources:
+        ports = {
+            way: resources.enter_context(aiosmtpd_server(mail=mail, **settings)).port for way, settings in ways.items()
+        }
+        name = f"aiosmtpd {importlib.metadata.version('aiosmtpd')}"
+        yield MailServer(name, ports, mail, (), lambda: "", crlf=True)
 
 
 @contextlib.contextmanager

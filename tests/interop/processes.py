@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = ["PATIENCE", "ROOT", "Failed", "background", "eventually", "free_port", "listening", "run", "run_python"]
 
@@ -49,13 +50,15 @@ def run_python(*words: object, patience: float = PATIENCE, **changes: str) -> su
 
 
 @contextlib.contextmanager
-def background(command: Sequence[object], *, log: Path, **changes: str) -> "Iterator[subprocess.Popen[str]]":
+def background(
+    command: Sequence[object], *, log: Path, stdout: Any = subprocess.PIPE, **changes: str
+) -> "Iterator[subprocess.Popen[str]]":
     """A program that runs meanwhile; its standard output can be read, its standard error is in `log`."""
     with log.open("w") as errors:
         process = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=errors,
             text=True,
             env=environment(**changes),
@@ -78,7 +81,7 @@ def free_port() -> int:
         return port
 
 
-def listening(port: int, process: "subprocess.Popen[str]", log: Path) -> None:
+def listening(port: int, process: "subprocess.Popen[Any]", log: Path) -> None:
     """Return when a program takes connections."""
 
     def reachable() -> bool:

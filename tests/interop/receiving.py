@@ -26,7 +26,7 @@ def receiving_cases(servers: dict[str, Serve], files: Files, large: Path) -> Ite
         for feature, flavour, tls, mechanism in _ways(client):
             way = Way(servers[flavour].port, tls, mechanism)
             attempt = partial(_delivered, servers[flavour], client, way, files)
-            yield Case(peer, _DIRECTION, feature, attempt)
+            yield Case(peer, _DIRECTION, feature, attempt, row=feature)
         for tls in client.tls:
             flavour = f"{'wrong name' if client.checks == 'name' else 'self-signed'}, {tls}"
             attempt = partial(_refused_by_client, servers[flavour], client, Way(servers[flavour].port, tls), files)

@@ -2,10 +2,22 @@
 
 from pathlib import Path
 
-__all__ = ["LARGE_OCTETS", "MESSAGE", "OTHER", "RECIPIENT", "RECIPIENT_UTF8", "SENDER", "write_large", "write_message"]
+__all__ = [
+    "DOTS",
+    "LARGE_OCTETS",
+    "MESSAGE",
+    "OTHER",
+    "RECIPIENT",
+    "RECIPIENT_UTF8",
+    "SECOND",
+    "SENDER",
+    "write_large",
+    "write_message",
+]
 
 SENDER = "alice@client.example"
 RECIPIENT = "bob@server.example"
+SECOND = "dave@server.example"
 OTHER = "carol@server.example"
 RECIPIENT_UTF8 = "δοκιμή@server.example"
 
@@ -38,6 +50,16 @@ spaces at the end  \x20
 
 """
 MESSAGE = _LINES.replace("\n", "\r\n").encode()
+
+# Lines of 998 octets, which is as long as a line may be (RFC 5321 section 4.5.3.1.6); dots at the head of lines, of long
+# ones too, on lines of their own, and last of all.
+DOTS = (
+    MESSAGE.partition(b"\r\n\r\n")[0]
+    + b"\r\n\r\n"
+    + b"\r\n".join(
+        (b".", b"..", b". ", b"x" * 998, b"." + b"y" * 997, b"." * 998, b"", b".", b"", b"..", b".", b".", b"")
+    )
+)
 
 LARGE_OCTETS = 50_000_000
 

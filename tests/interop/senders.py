@@ -1,7 +1,8 @@
 """The clients of smtpkit, each made to send one message and to tell what became of each recipient."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +11,12 @@ from processes import PATIENCE, Failed, run_python
 from sample import SENDER
 from servers import CA, PASSWORD, USER
 
-from smtpkit import Transcript
+from smtpkit import Credentials, Transcript
 
 __all__ = ["SENDERS", "Report", "url"]
 
 _BLOCK = 64 * 1024
+_FIRST = 512
 
 
 class Report(NamedTuple):
@@ -61,37 +63,61 @@ def by_command(way: Way, path: Path, **options: Any) -> Report:
     return Report(verdicts, f"status {done.returncode}" if done.returncode else "", done.stderr, done.stderr, memory)
 
 
-def by_sync(way: Way, path: Path, **options: Any) -> Report:
-    """`smtpkit.sync`, from a file."""
+def by_sync(way: Way, path: Path, *, idle: float = 0, pause: float = 0, **options: Any) -> Report:
+    """`smtpkit.sync`, from a file; or from an iterator, with a pause before its second piece.
+
+    Args:
+        way: where to.
+        path: the message.
+        idle: seconds between connecting and sending.
+        pause: seconds in the middle of the message.
+        options: of the send.
+    """
     import smtpkit.sync
+
+    def pieces(file: Any) -> Iterator[bytes]:
+        yield file.read(_FIRST)
+        time.sleep(pause)
+        while piece := file.read(_BLOCK):
+            yield piece
 
     def send(transcript: Transcript) -> Any:
         with smtpkit.sync.connect(url(way), **_settings(way, transcript)) as client, path.open("rb") as file:
-            return client.send(SENDER, way.recipients, file, **options)
+            time.sleep(idle)
+            return client.send(SENDER, way.recipients, pieces(file) if pause else file, **options)
 
     return _reported(send)
 
 
-def by_asyncio(way: Way, path: Path, **options: Any) -> Report:
-    """`smtpkit.asyncio`, from an async iterator, which cannot be read twice."""
+def by_asyncio(way: Way, path: Path, *, idle: float = 0, pause: float = 0, **options: Any) -> Report:
+    """`smtpkit.asyncio`, from an async iterator, which cannot be read twice; the arguments are those of `by_sync()`."""
     import smtpkit.asyncio
 
     async def send(transcript: Transcript) -> Any:
         async with smtpkit.asyncio.connect(url(way), **_settings(way, transcript)) as client:
-            return await client.send(SENDER, way.recipients, _pieces(path), **options)
+            await asyncio.sleep(idle)
+            return await client.send(SENDER, way.recipients, _pieces(path, pause), **options)
 
     return _reported(lambda transcript: asyncio.run(asyncio.wait_for(send(transcript), 30)))
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
+async def _pieces(path: Path, pause: float) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
+        yield file.read(_FIRST)
+        await asyncio.sleep(pause)
         while piece := file.read(_BLOCK):
             yield piece
 
 
 def _settings(way: Way, transcript: Transcript) -> dict[str, Any]:
-    auth = (USER, PASSWORD) if way.mechanism else None
-    return {"cafile": str(CA), "auth": auth, "timeouts": PATIENCE, "transcript": transcript}
+    credentials = Credentials(USER, token=way.token) if way.token else Credentials(USER, way.password)
+    return {
+        "tls": {"clear": "off", "starttls": "required"}.get(way.tls, way.tls),
+        "cafile": str(CA),
+        "auth": credentials if way.mechanism else None,
+        "timeouts": PATIENCE,
+        "transcript": transcript,
+    }
 
 
 def _reported(send: Callable[[Transcript], Any]) -> Report:
