@@ -475,6 +475,11 @@ async def test_results_come_as_they_are_known_and_leaving_early_leaves_nothing_b
         await pool.send(*SEND)
 
 
+async def collect(results, found):
+    async for each in results:
+        found.append(each)
+
+
 async def test_what_the_callers_iterable_or_body_raises_comes_out_after_the_results(kit):
     def items():
         yield SEND
@@ -489,8 +494,7 @@ async def test_what_the_callers_iterable_or_body_raises_comes_out_after_the_resu
         for source in (items(), [SEND, ("a@a.example", "b@b.example", body())]):
             found = []
             with pytest.raises(ZeroDivisionError):
-                async for each in kit.many(pool, source):
-                    found.append(each)
+                await collect(kit.many(pool, source), found)
             assert len(found) == 1
         assert len(inbox) == 2
         assert pool.stats.in_use == 0
@@ -646,7 +650,7 @@ async def test_who_is_cancelled_in_the_row_does_not_hold_up_the_others(asyncio_k
         for step in (1, 2, 3):
             async with pool.connection():
                 first = asyncio.ensure_future(cancelled_at(step, send(pool), late=late))
-                await settled(lambda: pool.stats.waiting == 1 or first.done())
+                await settled(lambda first=first: pool.stats.waiting == 1 or first.done())
                 others = [asyncio.ensure_future(pool.send(*SEND)) for _ in range(3)]
                 await asyncio.sleep(0)
             await asyncio.gather(*others)
