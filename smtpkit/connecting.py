@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from smtpkit.tls import TLS
 
 
+# What a server that speaks something else says first.
+_BANNERS = (
+    (b"\x15", "the server speaks TLS from the first octet: try smtps:// or tls='implicit'"),
+    (b"\x16", "the server speaks TLS from the first octet: try smtps:// or tls='implicit'"),
+    (b"HTTP/", "a web server listens on this port"),
+    (b"SSH-", "an SSH server listens on this port"),
+    (b"+OK", "a POP3 server listens on this port"),
+    (b"* OK", "an IMAP server listens on this port"),
+    (b"* BYE", "an IMAP server listens on this port"),
+    (b"\xff", "a telnet server listens on this port"),
+)
+
+
 class ClientSettings:
     """How to connect; the arguments are those of `connect()`.
 
@@ -37,6 +50,8 @@ class ClientSettings:
         tls: str | None,
         ssl_context: "ssl.SSLContext | None",
         cafile: str | None,
+        fingerprint: str | None,
+        client_certificate: "str | tuple[str, str] | None",
         server_hostname: str | None,
         unverified_tls: bool,
         auth: "Any",
@@ -50,24 +65,21 @@ class ClientSettings:
     ) -> None:
         self.target = target = Target.parse(where, port, tls=tls, auth=auth)
         options = target.options
-        if timeouts is None and "timeout" in options:
-            timeouts = float(options["timeout"])
-        cafile = cafile or options.get("cafile")
-        if ssl_context is not None and (cafile or unverified_tls):
-            raise ValueError("ssl_context has its own authorities: cafile and unverified_tls do not go with it")
-        self.timeouts = timeouts if isinstance(timeouts, Timeouts) else Timeouts(timeouts)
-        if deadline is not None and not deadline > 0:
-            raise ValueError(f"a deadline is a number of seconds above 0, not {deadline}")
-        self.deadline = deadline
+        self.timeouts = _timeouts(timeouts, options)
+        self.deadline = _deadline(deadline, options)
         self.config = ClientConfig(local_hostname or options.get("local_hostname"), lmtp=target.lmtp)
-        self.local_address = local_address
+        self.local_address = local_address or _local_address(options)
         self.sock = sock
         self.transcript = transcript
         self.outbox: list[Message] = []
-        self._ssl_context = ssl_context
-        self._cafile = cafile
-        self._server_hostname = server_hostname or options.get("server_hostname") or target.host or "localhost"
-        self._unverified = unverified_tls
+        self._tls = _TLSSettings(
+            ssl_context,
+            cafile or options.get("cafile"),
+            fingerprint or options.get("fingerprint"),
+            client_certificate,
+            server_hostname or options.get("server_hostname") or target.host or "localhost",
+            unverified_tls,
+        )
         self._allow_auth_in_clear = allow_auth_in_clear or target.is_local
 
     @property
@@ -91,11 +103,7 @@ class ClientSettings:
         Raises:
             TLSError: the settings cannot be used.
         """
-        from smtpkit.tls import TLS, client_context
-
-        if self._ssl_context is None:
-            self._ssl_context = client_context(cafile=self._cafile, unverified=self._unverified)
-        return TLS(self._ssl_context, server_side=False, server_hostname=self._server_hostname)
+        return self._tls.make()
 
     def opening(self, client: "ClientConnection", own_end: "Any") -> "Generator[Any, Any, Any]":
         """The exchange that comes before the first message.
@@ -121,13 +129,68 @@ class ClientSettings:
         elif isinstance(error, TLSError) and implicit and "does not speak TLS" in str(error):
             hint = "this port begins in clear: try smtp:// with tls='required'"
         elif isinstance(error, RemoteProtocolError) and isinstance(error.received, bytes):
-            if error.received[:1] in (b"\x15", b"\x16"):
-                hint = "the server speaks TLS from the first octet: try smtps:// or tls='implicit'"
+            hint = next((words for start, words in _BANNERS if error.received.startswith(start)), "")
         elif isinstance(error, ConnectionLost) and error.stage == "greeting" and not implicit:
             hint = "if the server speaks TLS from the first octet, use smtps:// or tls='implicit'"
         if hint:
             error.args = (f"{error}; {hint}",)
         return error
+
+
+class _TLSSettings:
+    """What the client's side of TLS is made with, once for all connections."""
+
+    def __init__(
+        self,
+        context: "ssl.SSLContext | None",
+        cafile: str | None,
+        fingerprint: str | None,
+        certificate: "str | tuple[str, str] | None",
+        server_hostname: str,
+        unverified: bool,
+    ) -> None:
+        if context is not None and (cafile or unverified or certificate):
+            raise ValueError("ssl_context has all that cafile, unverified_tls and client_certificate would set")
+        if fingerprint is not None and unverified:
+            raise ValueError("a pinned fingerprint is verified: unverified_tls does not go with it")
+        self._context = context
+        self._cafile = cafile
+        self._fingerprint = fingerprint
+        self._certificate = certificate
+        self._server_hostname = server_hostname
+        self._unverified = unverified
+
+    def make(self) -> "TLS":
+        from smtpkit.tls import TLS, client_context
+
+        if self._context is None:
+            # A pinned certificate is trusted for being that one, whoever signed it.
+            unverified = self._unverified or (self._fingerprint is not None and self._cafile is None)
+            self._context = client_context(cafile=self._cafile, unverified=unverified, certificate=self._certificate)
+        return TLS(
+            self._context,
+            server_side=False,
+            server_hostname=self._server_hostname,
+            fingerprint=self._fingerprint,
+        )
+
+
+def _timeouts(given: Timeouts | float | None, options: "dict[str, str]") -> Timeouts:
+    if isinstance(given, Timeouts):
+        return given
+    return Timeouts(float(options["timeout"]) if given is None and "timeout" in options else given)
+
+
+def _deadline(given: float | None, options: "dict[str, str]") -> float | None:
+    deadline = float(options["deadline"]) if given is None and "deadline" in options else given
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"a deadline is a number of seconds above 0, not {deadline}")
+    return deadline
+
+
+def _local_address(options: "dict[str, str]") -> "tuple[str, int] | None":
+    address = options.get("local_address")
+    return None if address is None else (address, 0)
 
 
 def _own_name(own_end: "Any") -> str:

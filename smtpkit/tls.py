@@ -18,6 +18,10 @@ from contextlib import suppress
 from smtpkit.errors import LocalProtocolError, TLSError
 from smtpkit.protocol.tls_facts import TLSFacts
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The plain octets that one TLS record holds at most.  OpenSSL's memory buffers grow to the largest amount that
 # they ever held and keep it, so they are fed and emptied in pieces of this size.
 _RECORD = 16384
@@ -35,6 +39,7 @@ _MEANINGS = (
     ("UNSUPPORTED_PROTOCOL", "the two sides have no TLS version in common"),
     ("HANDSHAKE_FAILURE", "the two sides have no TLS parameters in common"),
     ("NO_SHARED_CIPHER", "the two sides have no cipher in common"),
+    ("NO_APPLICATION_PROTOCOL", "the SSLContext that was given asks for protocols by ALPN, and SMTP is none of them"),
 )
 
 
@@ -47,6 +52,8 @@ class TLS:
         context: the settings, from `client_context()`, `server_context()` or the caller.
         server_side: which of the two roles this is.
         server_hostname: client only, the name or address that the certificate must be for.
+        fingerprint: the SHA-256 of the peer's certificate in hexadecimal digits, colons between them or not; with it
+            any other certificate is refused, whatever the context makes of it.
 
     Attributes:
         facts: what was established, or None while the handshake is under way.
@@ -63,6 +70,7 @@ class TLS:
         "_closed",
         "_encrypted",
         "_failure",
+        "_fingerprint",
         "_incoming",
         "_kept",
         "_object",
@@ -73,7 +81,14 @@ class TLS:
         "truncated",
     )
 
-    def __init__(self, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None = None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
         self.facts: TLSFacts | None = None
         self.eof = False
         self.truncated = False
@@ -85,6 +100,7 @@ class TLS:
         self._began = False
         self._closed = False
         self._failure: tuple[str, ssl.SSLError | None] | None = None
+        self._fingerprint = fingerprint and _plain_digits(fingerprint)
         if context.check_hostname and not server_side and not self._server_hostname:
             # wrap_bio would accept this, and check no name at all; SSLSocket refuses it too.
             raise TLSError("TLS needs the host name that the server's certificate is to be for")
@@ -214,7 +230,12 @@ class TLS:
         except ssl.SSLError as error:
             self._fail(error)
             return
-        self.facts = self._established()
+        facts = self._established()
+        if self._fingerprint and _fingerprint(facts.peer_certificate) != self._fingerprint:
+            whose, seen = self._server_hostname or "the peer", _fingerprint(facts.peer_certificate)
+            self._failure = (f"the certificate of {whose} is not the pinned one: its SHA-256 is {seen}", None)
+        else:
+            self.facts = facts
 
     def _established(self) -> TLSFacts:
         certificate = self._object.getpeercert(binary_form=True)
@@ -224,11 +245,12 @@ class TLS:
             self._object.version() or "",
             cipher[0] if cipher else "",
             certificate is not None
-            and context.verify_mode != ssl.CERT_NONE
-            and (server_side or context.check_hostname),
+            and (self._fingerprint is not None or context.verify_mode != ssl.CERT_NONE)
+            and (self._fingerprint is not None or server_side or context.check_hostname),
             certificate,
             getattr(self._object, "asked_for", None) if server_side else self._server_hostname,
             getattr(context, "own_certificate", None),
+            _names(self._object.getpeercert()) if certificate is not None else (),
         )
 
     def _encrypt(self, plain: "bytes | bytearray | memoryview") -> None:
@@ -253,22 +275,30 @@ class TLS:
             whose = "the client" if self._object.server_side else self._server_hostname or "the server"
             return f"the certificate of {whose} does not verify: {error.verify_message}"
         reason = error.reason or ""
+        known_by = reason or str(error).upper().replace(" ", "_")  # alerts that this Python has no name for
         for part, meaning in _MEANINGS:
-            if part in reason:
+            if part in known_by:
                 return f"TLS failed: {meaning}"
         stage = "the TLS handshake failed" if self.facts is None else "the TLS connection is broken"
         return f"{stage}: {reason.replace('_', ' ').lower() or error}"
 
 
-def client_context(*, cafile: str | None = None, unverified: bool = False) -> ssl.SSLContext:
+def client_context(
+    *,
+    cafile: str | None = None,
+    unverified: bool = False,
+    certificate: "str | tuple[str, str] | None" = None,
+) -> ssl.SSLContext:
     """Settings for a client: TLS 1.2 or later, certificates verified against the system's authorities.
 
     Args:
         cafile: path of a PEM file of authorities, trusted in place of the system's.
         unverified: True takes any certificate for any name: there is encryption, but no knowing with whom.
+        certificate: what the client shows to a server that asks for it: a PEM file that holds certificate and key,
+            or one of each.
 
     Raises:
-        TLSError: `cafile` cannot be read.
+        TLSError: a file cannot be read, or the key does not belong to the certificate.
     """
     try:
         context = ssl.create_default_context(cafile=cafile)
@@ -278,6 +308,9 @@ def client_context(*, cafile: str | None = None, unverified: bool = False) -> ss
     if unverified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        certfile, keyfile = (certificate, None) if isinstance(certificate, str) else certificate
+        _load(context, certfile, keyfile, "")
     return context
 
 
@@ -295,13 +328,30 @@ def server_context(certfile: str, keyfile: str | None = None, *, password: str =
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sni_callback = _note_server_name
+    _load(context, certfile, keyfile, password)
+    return context
+
+
+def _load(context: ssl.SSLContext, certfile: str, keyfile: str | None, password: str) -> None:
     try:
         context.load_cert_chain(certfile, keyfile, password)
         context.own_certificate = _first_certificate(certfile)  # type: ignore[attr-defined]  # ssl does not tell it
     except OSError as error:
         files = certfile if keyfile is None else f"{certfile} and {keyfile}"
         raise TLSError(f"cannot use the certificate and key in {files}: {error.strerror or error}") from error
-    return context
+
+
+def _plain_digits(fingerprint: str) -> str:
+    digits = fingerprint.replace(":", "").lower()
+    if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
+        raise TLSError(f"{fingerprint!r} is no SHA-256 fingerprint: 64 hexadecimal digits, colons between them or not")
+    return digits
+
+
+def _fingerprint(certificate: bytes | None) -> str:
+    from hashlib import sha256
+
+    return sha256(certificate or b"").hexdigest()
 
 
 def _error(message: str, cause: ssl.SSLError | None) -> TLSError:
@@ -315,6 +365,14 @@ def _first_certificate(certfile: str) -> bytes:
     with open(certfile, encoding="latin-1") as file:
         _, header, rest = file.read().partition(ssl.PEM_HEADER)
     return ssl.PEM_cert_to_DER_cert(f"{header}{rest.partition(ssl.PEM_FOOTER)[0]}{ssl.PEM_FOOTER}")
+
+
+def _names(certificate: "dict[str, Any] | None") -> "tuple[tuple[str, str], ...]":
+    # ssl gives an empty one where it was not verified.
+    if not certificate:
+        return ()
+    subject = (pair for names in certificate.get("subject", ()) for pair in names if pair[0] == "commonName")
+    return (*certificate.get("subjectAltName", ()), *subject)
 
 
 def _note_server_name(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:

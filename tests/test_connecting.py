@@ -12,11 +12,14 @@ from smtpkit.tls import client_context
 from smtpkit.wire.replies import Reply
 
 CA = str(Path(__file__).parent / "certificates" / "ca.pem")
+CLIENT = str(Path(__file__).parent / "certificates" / "client.pem")
 
 DEFAULTS = {
     "tls": None,
     "ssl_context": None,
     "cafile": None,
+    "fingerprint": None,
+    "client_certificate": None,
     "server_hostname": None,
     "unverified_tls": False,
     "auth": None,
@@ -64,6 +67,13 @@ def test_a_deadline_bounds_the_time_to_connect():
     assert settings(deadline=100, timeouts=7).connect_timeout == 7
     with pytest.raises(ValueError, match="a deadline is a number of seconds above 0, not -1"):
         settings(deadline=-1)
+
+
+def test_deadline_and_local_address_may_be_in_the_url():
+    made = settings("smtp://mail.example?deadline=7&local_address=192.0.2.1")
+    assert (made.deadline, made.local_address) == (7.0, ("192.0.2.1", 0))
+    made = settings("smtp://mail.example?deadline=7&local_address=192.0.2.1", deadline=3, local_address=("::1", 9))
+    assert (made.deadline, made.local_address) == (3, ("::1", 9))
 
 
 # The name for EHLO
@@ -128,7 +138,38 @@ def test_certificates_are_verified_unless_it_is_said_by_name():
         settings("smtp://mail.example?cafile=/nothing.pem").make_tls()
 
 
-@pytest.mark.parametrize("more", [{"cafile": CA}, {"unverified_tls": True}])
+PIN = "ab:" * 31 + "CD"
+
+
+@pytest.mark.parametrize("options", [{"fingerprint": PIN}, {"where": f"smtps://h?fingerprint={PIN}"}])
+def test_a_pinned_certificate_needs_no_authority(options):
+    import ssl
+
+    tls = settings(**options).make_tls()
+    assert tls._object.context.verify_mode is ssl.CERT_NONE
+    assert tls._fingerprint == "ab" * 31 + "cd"
+    assert settings(cafile=CA, **options).make_tls()._object.context.verify_mode is ssl.CERT_REQUIRED
+
+
+def test_a_pin_and_no_verification_exclude_each_other():
+    with pytest.raises(ValueError, match="a pinned fingerprint is verified"):
+        settings(fingerprint=PIN, unverified_tls=True)
+
+
+@pytest.mark.parametrize("pin", ["", "ab", "zz" * 32, "ab" * 33])
+def test_a_fingerprint_that_is_none_is_an_error(pin):
+    with pytest.raises(TLSError, match="is no SHA-256 fingerprint"):
+        settings(fingerprint=pin or " ").make_tls()
+
+
+def test_a_client_certificate_is_loaded():
+    assert settings(client_certificate=CLIENT).make_tls()._object.context.own_certificate
+    assert settings(client_certificate=(CLIENT, CLIENT)).make_tls()._object.context.own_certificate
+    with pytest.raises(TLSError, match=r"cannot use the certificate and key in /nothing\.pem"):
+        settings(client_certificate="/nothing.pem").make_tls()
+
+
+@pytest.mark.parametrize("more", [{"cafile": CA}, {"unverified_tls": True}, {"client_certificate": CLIENT}])
 def test_a_context_and_what_would_change_it_do_not_go_together(more):
     with pytest.raises(ValueError, match="ssl_context"):
         settings(ssl_context=client_context(), **more)
@@ -186,6 +227,12 @@ HINTS = [
     ("smtp://h", RemoteProtocolError("x", received=b"\x15\x03\x01"), "speaks TLS from the first octet"),
     ("smtp://h", RemoteProtocolError("x", received=b"\x16\x03\x01"), "speaks TLS from the first octet"),
     ("smtp://h", RemoteProtocolError("x", received=b"hello"), None),
+    ("smtp://h", RemoteProtocolError("x", received=b"HTTP/1.1 400 Bad Request"), "a web server listens"),
+    ("smtp://h", RemoteProtocolError("x", received=b"SSH-2.0-OpenSSH_9.2"), "an SSH server listens"),
+    ("smtp://h", RemoteProtocolError("x", received=b"+OK ready"), "a POP3 server listens"),
+    ("smtp://h", RemoteProtocolError("x", received=b"* OK IMAP4rev1"), "an IMAP server listens"),
+    ("smtp://h", RemoteProtocolError("x", received=b"* BYE"), "an IMAP server listens"),
+    ("smtp://h", RemoteProtocolError("x", received=b"\xff\xfd\x18"), "a telnet server listens"),
     ("smtp://h", RemoteProtocolError("x", received="text"), None),
     ("smtp://h", ConnectionLost("gone", stage="greeting"), "if the server speaks TLS"),
     ("smtps://h", ConnectionLost("gone", stage="greeting"), None),

@@ -1,6 +1,8 @@
 """TLS between its two roles in memory, against ssl's own objects, and against peers that fail."""
 
 import gc
+import hashlib
+import re
 import ssl
 import weakref
 from contextlib import suppress
@@ -84,7 +86,9 @@ class TestHandshake:
         client, server = connected()
         certificate = ssl.PEM_cert_to_DER_cert(Path(pem("server")).read_text().partition("-----BEGIN PRIVATE")[0])
         cipher = client.facts.cipher
-        assert client.facts == TLSFacts("TLSv1.3", cipher, True, certificate, "localhost")
+        addresses = (("IP Address", "127.0.0.1"), ("IP Address", "0:0:0:0:0:0:0:1"))
+        names = (("DNS", "localhost"), *addresses, ("commonName", "localhost"))
+        assert client.facts == TLSFacts("TLSv1.3", cipher, True, certificate, "localhost", peer_names=names)
         assert server.facts == TLSFacts("TLSv1.3", cipher, False, None, "localhost", certificate)
         assert cipher.startswith("TLS_")
 
@@ -141,6 +145,35 @@ class TestHandshake:
         tickets = server.data_to_send()
         assert len(tickets) > 100
         assert client.feed(tickets) == b""
+
+
+class TestPin:
+    """One certificate that is trusted for being that one."""
+
+    @pytest.mark.parametrize("leaf", ["server", "self-signed", "expired", "wrong-name"])
+    @pytest.mark.parametrize("written", [str.lower, str.upper, lambda pin: ":".join(re.findall("..", pin))])
+    def test_the_pinned_one_is_taken_whoever_signed_it(self, leaf, written):
+        context = server_context(pem(leaf))
+        pin = hashlib.sha256(context.own_certificate).hexdigest()
+        client = TLS(client_context(unverified=True), server_side=False, server_hostname="h", fingerprint=written(pin))
+        exchange(client, new_server(context))
+        assert client.facts.verified
+
+    def test_any_other_is_refused_and_its_fingerprint_told(self):
+        context = server_context(pem("server"))
+        client = TLS(client_context(cafile=CA), server_side=False, server_hostname="localhost", fingerprint="ab" * 32)
+        seen = hashlib.sha256(context.own_certificate).hexdigest()
+        words = f"the certificate of localhost is not the pinned one: its SHA-256 is {seen}"
+        with pytest.raises(TLSError, match=words):
+            exchange(client, new_server(context))
+        assert client.facts is None
+        with pytest.raises(TLSError, match=words):
+            client.write(b"never")
+
+    @pytest.mark.parametrize("pin", ["ab", "zz" * 32, "ab" * 33])
+    def test_what_is_no_fingerprint_is_refused(self, pin):
+        with pytest.raises(TLSError, match="is no SHA-256 fingerprint"):
+            TLS(client_context(), server_side=False, server_hostname="h", fingerprint=pin)
 
 
 class TestPlainOctets:
@@ -295,6 +328,10 @@ class TestFailure:
     def test_an_alert_may_come_first(self):
         with pytest.raises(TLSError, match=r"no TLS parameters in common|handshake failure"):
             new_client().feed(b"\x15\x03\x03\x00\x02\x02\x28")
+
+    def test_protocols_that_a_shared_context_asks_for_are_named_as_the_cause(self):
+        with pytest.raises(TLSError, match="the SSLContext that was given asks for protocols by ALPN"):
+            new_client().feed(b"\x15\x03\x03\x00\x02\x02\x78")
 
     @pytest.mark.parametrize(
         ("leaf", "words"),

@@ -16,7 +16,7 @@ _HIGHEST_PORT = 65535
 _SUBMISSION = 587  # RFC 6409
 _SUBMISSIONS = 465  # RFC 8314 section 3.3
 _CAPTURED = ("memory:", "print:")
-_OPTIONS = {"tls", "cafile", "server_hostname", "local_hostname", "timeout"}
+_OPTIONS = {"tls", "cafile", "fingerprint", "server_hostname", "local_hostname", "local_address", "timeout", "deadline"}
 
 
 class Target(Value):
@@ -30,7 +30,8 @@ class Target(Value):
         tls: "implicit", "required", "if-offered" or "off".
         credentials: Credentials, or None.
         captured: "memory" or "print" where messages stay in this process, else "".
-        options: what the URL's query says: "cafile", "server_hostname", "local_hostname", "timeout".
+        options: what the URL's query says: "cafile", "fingerprint", "server_hostname", "local_hostname",
+            "local_address", "timeout", "deadline".
     """
 
     __slots__ = ("captured", "credentials", "host", "lmtp", "options", "path", "port", "tls")

@@ -17,6 +17,8 @@ class TLSFacts(Value):
         server_name: the host name that the client asked for, as far as it is known.
         own_certificate: the certificate that this side sent, in DER, as far as it is known; a server's login
             may be bound to it.
+        peer_names: what a verified certificate of the peer says whose it is, as pairs of kind and name: those of
+            its subjectAltName first ("email", "DNS", "URI", "IP Address", …), then the subject's "commonName".
     """
 
     __slots__ = (
@@ -26,6 +28,7 @@ class TLSFacts(Value):
         "peer_certificate",
         "server_name",
         "own_certificate",
+        "peer_names",
     )
 
     def __init__(
@@ -36,6 +39,7 @@ class TLSFacts(Value):
         peer_certificate: bytes | None = None,
         server_name: str | None = None,
         own_certificate: bytes | None = None,
+        peer_names: "tuple[tuple[str, str], ...]" = (),
     ) -> None:
         self.version = version
         self.cipher = cipher
@@ -43,6 +47,20 @@ class TLSFacts(Value):
         self.peer_certificate = peer_certificate
         self.server_name = server_name
         self.own_certificate = own_certificate
+        self.peer_names = peer_names
+
+    def peer_name(self, kind: str) -> str | None:
+        """The first name of this kind in the peer's verified certificate, such as its "email", or None."""
+        return next((name for each, name in self.peer_names if each.lower() == kind.lower()), None)
+
+    @property
+    def channel_binding(self) -> bytes | None:
+        """A server's tls-server-end-point octets (RFC 5929), None where that is not defined for its certificate."""
+        if self.own_certificate is None:
+            return None
+        from smtpkit.sasl.channel_binding import tls_server_end_point
+
+        return tls_server_end_point(self.own_certificate)
 
     def __repr__(self) -> str:
         octets = None if self.peer_certificate is None else f"<{len(self.peer_certificate)} octets>"

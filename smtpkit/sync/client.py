@@ -242,6 +242,8 @@ def connect(
     tls: str | None = None,
     ssl_context: "ssl.SSLContext | None" = None,
     cafile: str | None = None,
+    fingerprint: str | None = None,
+    client_certificate: "str | tuple[str, str] | None" = None,
     server_hostname: str | None = None,
     unverified_tls: bool = False,
     auth: "Credentials | tuple[str, str] | None" = None,
@@ -261,6 +263,9 @@ def connect(
         tls: "implicit", "required", "if-offered" or "off"; None for what the port and the credentials ask for.
         ssl_context: the TLS settings; None for the system's authorities and TLS 1.2 or later.
         cafile: PEM file of authorities that are trusted in place of the system's.
+        fingerprint: SHA-256 of the one certificate that is trusted, in hexadecimal digits.
+        client_certificate: what is shown to a server that asks for it: a PEM file with certificate and key, or
+            one of each.
         server_hostname: the name that the certificate must have; None for the host connected to.
         unverified_tls: True takes any certificate: there is no knowing who reads along.
         auth: whom to log in as.
@@ -279,25 +284,15 @@ def connect(
         ValueError: the arguments do not fit together.
         ConnectionLost, Timeout, TLSError, AuthenticationError, ReplyError, NotSupported: what went wrong.
     """
-    return _connected(
-        ClientSettings(
-            where,
-            port,
-            tls=tls,
-            ssl_context=ssl_context,
-            cafile=cafile,
-            server_hostname=server_hostname,
-            unverified_tls=unverified_tls,
-            auth=auth,
-            allow_auth_in_clear=allow_auth_in_clear,
-            timeouts=timeouts,
-            deadline=deadline,
-            local_hostname=local_hostname,
-            local_address=local_address,
-            sock=sock,
-            transcript=transcript,
-        )
+    # fmt: off
+    settings = ClientSettings(
+        where, port, tls=tls, ssl_context=ssl_context, cafile=cafile, fingerprint=fingerprint,
+        client_certificate=client_certificate, server_hostname=server_hostname, unverified_tls=unverified_tls,
+        auth=auth, allow_auth_in_clear=allow_auth_in_clear, timeouts=timeouts, deadline=deadline,
+        local_hostname=local_hostname, local_address=local_address, sock=sock, transcript=transcript,
     )
+    # fmt: on
+    return _connected(settings)
 
 
 def send_message(

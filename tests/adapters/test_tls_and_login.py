@@ -1,5 +1,6 @@
 """TLS and login between the adapters: what must work, and what must never be accepted."""
 
+import hashlib
 import socket
 import ssl
 
@@ -118,10 +119,12 @@ async def test_a_client_certificate_is_asked_for(kit):
     async with kit.serve(handler, tls=asking) as server:
         async with kit.connect(server, ssl_context=having) as client:
             await client.send("a@a.example", "b@b.example", BODY)
+        async with kit.connect(server, cafile=kit.cafile, client_certificate=kit.tls("client")[0]) as client:
+            await client.send("a@a.example", "b@b.example", BODY)
         # With TLS 1.3 the refusal comes when the client thinks that all is well.
         with pytest.raises(TLSError, match="certificate"):
             await kit.connected(server, cafile=kit.cafile)
-    assert seen == [True]
+    assert seen == [True, True]
 
 
 async def test_required_tls_is_not_done_without(kit):
@@ -338,3 +341,15 @@ async def test_transcripts_of_both_sides_hide_credentials(mixed):
             assert "C: QUIT" in transcript.lines
             for hidden in ("d3IzbmNoLWFuZC1oNG1tZXI", "dXNlcg", SECRET, "HVzZXIA"):
                 assert hidden not in str(transcript)
+
+
+async def test_a_pinned_certificate_is_enough_and_another_is_told(kit):
+    context = server_context(*kit.tls("self-signed"))
+    pin = hashlib.sha256(context.own_certificate).hexdigest()
+    async with kit.serve(tls=context) as server:
+        async with kit.connect(server, fingerprint=pin, tls="required") as client:
+            assert client.tls.verified
+            result = await client.send("a@a.example", "b@b.example", BODY)
+            assert list(result.accepted) == ["b@b.example"]
+        with pytest.raises(TLSError, match=f"is not the pinned one: its SHA-256 is {pin}"):
+            await kit.connected(server, fingerprint="00" * 32, tls="required")
