@@ -32,10 +32,15 @@ class Session(SessionFacts):
         """EHLO, HELO or LHLO."""
 
     async def on_login(self, question: "Any") -> "Any":
-        """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
+        """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy, and hashes in a worker thread."""
         auth = self._core.config.auth
-        answer: Any = auth.answer(question) if auth is not None else None
-        return await answer if hasattr(answer, "__await__") else answer
+        assert auth is not None  # whoever logs in was offered it
+        answer: Any = auth.answer(question)
+        if hasattr(answer, "__await__"):
+            answer = await answer
+        if auth.is_slow(question, answer):
+            return await asyncio.to_thread(auth.settle, question, answer)
+        return auth.settle(question, answer)
 
     async def on_mail(self, command: "Mail") -> "Reply | None":
         """MAIL: the reverse-path and its parameters."""

@@ -170,6 +170,8 @@ class ServerConnection(ServerSteps):
         self.tls = facts
         if self.transcript is not None:
             self.transcript.tls(facts.version)
+        if self.config.auth is not None:
+            self._withheld, self._certificate_identity = self.config.auth.withheld(facts)
         if self.transport is Transport.START_TLS:
             self.transport = Transport.READ
             self._reading = Reading.COMMAND

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.server_state import Next
-    from smtpkit.sasl import Question
+    from smtpkit.sasl import Mechanism, Question
     from smtpkit.wire.commands import Auth, Command
 
 RESPONSE_LIMIT = 12288 + 2  # octets of a response line with its CRLF
@@ -23,7 +23,7 @@ class ServerLogin:
     """Drives one mechanism; each step gives a Reply (334, or the final one), or a question for the application.
 
     Args:
-        mechanism: its name, of those that are offered.
+        mechanism: its name, or its class.
         initial_response: octets, decoded; None if there was none.
         facts: see `smtpkit.sasl.facts.ServerFacts`.
 
@@ -33,7 +33,7 @@ class ServerLogin:
 
     __slots__ = ("_exchange", "identity")
 
-    def __init__(self, mechanism: str, initial_response: bytes | None, **facts: "Any") -> None:
+    def __init__(self, mechanism: "str | type[Mechanism]", initial_response: bytes | None, **facts: "Any") -> None:
         self._exchange = server_mechanism(mechanism, initial_response, **facts)
         self.identity = ""
 
@@ -54,21 +54,21 @@ class ServerLogin:
         return self._step(response)
 
     def answer(self, answer: "Any") -> "Reply | Question":
-        """The step that the application's answer leads to."""
-        return self._step(answer)
+        """The step that the application's answer leads to; a secret that cannot be read is 454 4.7.0."""
+        return self._step(answer, say.LOGIN_UNAVAILABLE)
 
-    def _step(self, value: "Any") -> "Reply | Question":
+    def _step(self, value: "Any", unusable: Reply | None = None) -> "Reply | Question":
         from binascii import b2a_base64
 
         try:
             step = self._exchange.send(value)
         except StopIteration as end:
-            if end.value is None:
+            if not end.value:
                 return say.CREDENTIALS_INVALID
             self.identity = end.value
             return say.AUTHENTICATED
         except ParseError as error:
-            return Reply(error.code, error.what, error.enhanced)
+            return unusable or Reply(error.code, error.what, error.enhanced)
         if isinstance(step, Challenge):
             return Reply(334, b2a_base64(step.octets, newline=False).decode())
         return step
@@ -80,27 +80,21 @@ class AuthSteps(ServerState):
     __slots__ = ()
 
     def _do_auth(self, command: "Auth") -> "Next":
-        if command.mechanism not in self._offer.mechanisms:
+        auth = self.config.auth
+        if auth is None or command.mechanism not in self._offer.mechanisms:
             return self._answer(command, say.UNKNOWN_MECHANISM)
-        if command.mechanism.endswith("-PLUS") and self._channel_binding() is None:
-            return self._answer(command, say.UNKNOWN_MECHANISM)
+        # The binding is known to SCRAM only where a mechanism that uses it is offered (RFC 5802 section 6).
+        binds = any(auth.mechanism(name).binds_channel for name in self._offer.mechanisms)
         self._login = ServerLogin(
-            command.mechanism,
+            auth.mechanism(command.mechanism),
             command.initial_response,
             hostname=self.config.hostname,
-            channel_binding=self._channel_binding(),
+            channel_binding=self.tls.channel_binding if binds and self.tls is not None else None,
+            certificate_identity=self._certificate_identity,
+            iterations=auth.iterations,
+            salt_secret=auth.salt_secret,
         )
         return self._login_step(command, self._login.start())
-
-    def _channel_binding(self) -> bytes | None:
-        # Known to SCRAM only where a mechanism that uses it is offered (RFC 5802 section 6).
-        if not any(name.endswith("-PLUS") for name in self._offer.mechanisms):
-            return None
-        if self.tls is None or self.tls.own_certificate is None:
-            return None
-        from smtpkit.sasl.channel_binding import tls_server_end_point
-
-        return tls_server_end_point(self.tls.own_certificate)
 
     def _login_step(self, command: "Command | None", step: "Reply | Question") -> "Next":
         if not isinstance(step, Reply):

@@ -62,6 +62,7 @@ class ServerState:
 
     __slots__ = (
         "_budget",
+        "_certificate_identity",
         "_chunk",
         "_content",
         "_eof",
@@ -79,6 +80,7 @@ class ServerState:
         "_row",
         "_smtputf8",
         "_standard",
+        "_withheld",
         "config",
         "hello_name",
         "identity",
@@ -106,6 +108,8 @@ class ServerState:
         self._standard: Reply = say.OK
         self._eof = False
         self._login_failures = 0
+        self._withheld: frozenset[str] = frozenset()  # mechanisms that cannot succeed on this connection
+        self._certificate_identity: str | None = None
         self._forget()
         self.state = State.GREETING
         self._renew()
@@ -131,7 +135,10 @@ class ServerState:
     def _renew(self) -> None:
         # What is offered has changed.
         self._offer: Offer = self.config.offer(
-            tls=self.tls is not None, authenticated=self.identity is not None, extended=self._extended
+            tls=self.tls is not None,
+            authenticated=self.identity is not None,
+            extended=self._extended,
+            withheld=self._withheld,
         )
         self._row = self._offer.rows[self.state]
 

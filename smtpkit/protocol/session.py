@@ -84,6 +84,7 @@ def checked(hook: str, answer: "Any", replies: int | None = None) -> "Any":
         replies: how many a sequence of replies must hold (`ServerDriver.replies`); None for any number.
 
     Raises:
+        ParseError: of on_login, it begins as a stored record does, and is not one.
         TypeError: it is neither None nor a Reply that decides, nor what this hook alone may return.
     """
     if answer is None:
@@ -95,7 +96,7 @@ def checked(hook: str, answer: "Any", replies: int | None = None) -> "Any":
             raise TypeError("on_hello accepts with 250 and one line: the keywords are those of the configuration")
         return answer
     if hook == "on_login":
-        return answer
+        return _read(answer)
     is_sequence = hook in ("on_message", "on_body") and isinstance(answer, (list, tuple))
     if is_sequence and all(isinstance(each, Reply) and not each.is_intermediate for each in answer):
         if replies is not None and len(answer) != replies:
@@ -111,3 +112,11 @@ def failure_reply(error: Exception) -> Reply:
     The text of other exceptions is for the log: it may hold what no client should see.
     """
     return error.reply if isinstance(error, ReplyError) else INTERNAL_ERROR
+
+
+def _read(answer: "Any") -> "Any":
+    if not isinstance(answer, str) or "$" not in answer:
+        return answer  # no text of a record
+    from smtpkit.sasl.records import read_secret
+
+    return read_secret(answer)

@@ -73,6 +73,7 @@ AUTHENTICATED_ALREADY = Reply(503, "Authenticated already", "5.5.1")  # RFC 4954
 UNKNOWN_MECHANISM = Reply(504, "Mechanism not available", "5.5.4")  # RFC 4954 section 4
 CREDENTIALS_INVALID = Reply(535, "Authentication credentials invalid", "5.7.8")  # RFC 4954 section 6
 AUTH_CANCELLED = Reply(501, "Authentication cancelled", "5.7.0")  # RFC 4954 section 4
+LOGIN_UNAVAILABLE = Reply(454, "Authentication is not available now", "4.7.0")  # RFC 4954 section 6
 AUTH_SYNTAX = Reply(501, "Not a valid response", "5.5.2")  # RFC 4954 section 4
 AUTH_LINE_TOO_LONG = Reply(500, "Authentication exchange line too long", "5.5.6")  # RFC 4954 section 4
 NO_INITIAL_RESPONSE = Reply(501, "The mechanism takes no initial response", "5.7.0")  # RFC 4954 section 4

@@ -19,7 +19,7 @@ def is_slow(question: "Any", answer: "Any") -> bool:
     Raises:
         ParseError: the answer begins as a stored record does, and is not one.
     """
-    if answer is True or not answer and isinstance(question, VerifyPassword):
+    if answer is True or (not answer and isinstance(question, VerifyPassword)):
         return False
     from smtpkit.sasl.records import read_secret
 
@@ -43,13 +43,14 @@ def settle(question: "Any", answer: "Any", *, iterations: int = ITERATIONS, salt
     Raises:
         ParseError: as `is_slow()`.
     """
+    is_secret = isinstance(answer, (str, bytes)) or hasattr(answer, "verify")
     if isinstance(question, VerifyPassword):
-        if isinstance(answer, (str, bytes)) or hasattr(answer, "verify"):
+        if is_secret:
             from smtpkit.sasl.records import right_password
 
             right = right_password(answer, question.password)
             return right and question.authzid in ("", question.username)
-    elif _is_scram(question) and (answer is None or isinstance(answer, (str, bytes))):
+    elif _is_scram(question) and (answer is None or is_secret):
         return keys_for(question, answer, iterations, salt_secret)
     return answer
 

@@ -4,16 +4,19 @@ __all__ = ["best", "choose", "client_mechanism", "mechanism", "mechanism_names",
 
 from smtpkit.errors import ParseError
 from smtpkit.sasl.facts import ClientFacts, ServerFacts
-from smtpkit.sasl.mechanism import ClientLogin
+from smtpkit.sasl.mechanism import ClientLogin, Mechanism
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from typing import Any, TypeVar
 
-    from smtpkit.sasl.mechanism import Mechanism, ServerSteps
+    from smtpkit.sasl.mechanism import ServerSteps
 
     OwnMechanism = TypeVar("OwnMechanism", bound=Mechanism)
+
+_NAME_LIMIT = 20
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 # Name to class, or to where the class is; the best comes first.
 _MECHANISMS: "dict[str, type[Mechanism] | tuple[str, str]]" = {
@@ -77,10 +80,15 @@ def mechanism(name: "str | type[Mechanism]") -> "type[Mechanism]":
     """The class of a mechanism; a class comes back as it is.
 
     Raises:
-        ParseError: there is no mechanism of that name (504 5.5.4).
+        ParseError: there is no mechanism of that name (504 5.5.4), or the class is none or has no name.
     """
-    if not isinstance(name, str):
+    if isinstance(name, type) and issubclass(name, Mechanism):
+        # RFC 4422 section 3.1
+        if not 0 < len(name.name) <= _NAME_LIMIT or not set(name.name) <= _NAME_CHARACTERS:
+            raise ParseError("a mechanism's name is 1 to 20 of A-Z, 0-9, - and _", name.name)
         return name
+    if not isinstance(name, str):
+        raise ParseError("a mechanism is a name or a class derived from Mechanism", repr(name))
     found = _MECHANISMS.get(name.upper())
     if found is None:
         raise ParseError("unknown authentication mechanism", name, code=504, enhanced="5.5.4")

@@ -32,7 +32,8 @@ class Session(SessionFacts):
     def on_login(self, question: "Any") -> "Any":
         """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
         auth = self._core.config.auth
-        return auth.answer(question) if auth is not None else None
+        assert auth is not None  # whoever logs in was offered it
+        return auth.settle(question, auth.answer(question))
 
     def on_mail(self, command: "Mail") -> "Reply | None":
         """MAIL: the reverse-path and its parameters."""
