@@ -197,3 +197,22 @@ def test_whatever_is_given_only_value_error_is_raised(where):
 def test_a_port_that_is_none(port):
     with pytest.raises(ValueError, match=f"a port is a number from 1 to 65535, not {port}"):
         Target.parse("mail.example", port)
+
+
+@pytest.mark.parametrize("where", ["memory:", "MEMORY:", "memory://", "print:", "print://"])
+def test_messages_may_stay_in_this_process(where):
+    target = Target.parse(where, 587, tls="required", auth=("user", "password"))
+    assert target.captured == where.lower().partition(":")[0]
+    assert str(target) == f"{target.captured}:"
+    assert (target.host, target.tls, target.credentials, target.is_local) == ("", "off", None, True)
+
+
+@pytest.mark.parametrize("where", ["memory:25", "memory", "memory.example", "smtp://memory"])
+def test_a_host_may_be_called_as_a_scheme_is(where):
+    assert Target.parse(where).captured == ""
+
+
+@pytest.mark.parametrize("where", ["memory:///path", "memory:?tls=off", "print://host"])
+def test_what_stays_in_this_process_has_no_host_and_no_options(where):
+    with pytest.raises(ValueError, match=r".+"):
+        Target.parse(where)
