@@ -82,6 +82,9 @@ class PoolStats(Value):
         self.messages = messages
         self.retried = retried
 
+    def __repr__(self) -> str:
+        return f"PoolStats({', '.join(f'{name}={getattr(self, name)}' for name in self.__match_args__)})"
+
 
 class Slot:
     """The right to have one of the pool's connections, and that connection once it is made.

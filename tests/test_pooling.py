@@ -210,6 +210,12 @@ def test_closing_wakes_who_waits():
     pool.abandon(waiter, 0.0)
 
 
+def test_numbers_say_what_they_count():
+    assert repr(PoolStats(idle=2, retried=1)) == (
+        "PoolStats(idle=2, in_use=0, waiting=0, opened=0, reused=0, lost=0, messages=0, retried=1)"
+    )
+
+
 def test_a_slot_of_another_pool_is_not_taken():
     slot = filled(state())
     pool = state()
