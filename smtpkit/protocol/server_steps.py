@@ -33,6 +33,11 @@ class ServerSteps(AuthSteps):
         return Reply(220, f"{self.config.hostname} {'LMTP' if self.config.lmtp else 'ESMTP'}")
 
     def _accept_connect(self, event: Connect, reply: Reply) -> None:
+        if len(self._lines):
+            # Who does not wait for the greeting is no mail client (RFC 5321 section 4.3.1).
+            self._say(say.EARLY)
+            self._end_session()
+            return
         self._say(reply)
         self._move(State.CONNECTED)
         self._reading = Reading.COMMAND

@@ -82,11 +82,13 @@ class TestPausing:
         assert core.next_event() == Connect()
         assert core.unanswered == Connect()
         assert core.next_event() is PAUSED
-        core.receive_data(b"NOOP\r\n")
-        assert core.next_event() is PAUSED
         assert core.data_to_send() == b""
         core.accept()
         assert core.unanswered is None
+        core.receive_data(b"VRFY joe\r\nNOOP\r\n")
+        assert core.next_event() == c.Vrfy("joe")
+        assert core.next_event() is PAUSED
+        core.reject()
         assert core.next_event() == Answered(c.Noop(), say.OK)
         assert core.next_event() is NEED_DATA
 

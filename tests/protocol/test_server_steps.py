@@ -27,8 +27,17 @@ class TestGreeting:
         assert play.kinds == ["Connect"]
         assert Play(config(lmtp=True)).greeting == b"220 mx.example LMTP\r\n"
 
-    def test_what_came_before_it_is_read_after_it(self):
-        assert codes(Play(say=b"EHLO c.example\r\nQUIT\r\n").greeting) == [220, 250, 221]
+    @pytest.mark.parametrize("octets", [b"EHLO c.example\r\nQUIT\r\n", b"E", b"\x16"])
+    def test_who_does_not_wait_for_it_gets_none(self, octets):
+        play = Play(decisions={Connect: None})
+        assert play.say(octets) == b""
+        play.core.accept()
+        assert play.core.closed
+        assert play.run() == b"554 5.5.0 Octets came before the greeting\r\n"
+
+    def test_nor_when_it_is_refused_anyway(self):
+        play = Play(decisions={Connect: Reply(554, "not you")}, say=b"EHLO c.example\r\nQUIT\r\n")
+        assert codes(play.greeting) == [554, 503, 221]
 
     def test_554_leaves_quit_alone(self):
         play = Play(decisions={Connect: Reply(554, "not you", "5.7.1")})
