@@ -51,8 +51,8 @@ spaces at the end  \x20
 """
 MESSAGE = _LINES.replace("\n", "\r\n").encode()
 
-# Lines of 998 octets, which is as long as a line may be (RFC 5321 section 4.5.3.1.6); dots at the head of lines, of long
-# ones too, on lines of their own, and last of all.
+# Lines of 998 octets, which is as long as a line may be (RFC 5321 section 4.5.3.1.6); dots at the head of lines, of
+# long ones too, on lines of their own, and last of all.
 DOTS = (
     MESSAGE.partition(b"\r\n\r\n")[0]
     + b"\r\n\r\n"
