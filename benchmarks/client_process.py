@@ -24,9 +24,12 @@ _TWENTY = [f"recipient{number}@server.example" for number in range(20)]
 _SMALL = base64_body(_KIB)
 _PIECE = base64_body(64 * _KIB)
 
+_POOLED = "1 KiB, pooled"  # by those that have a pool; the others use one connection
+
 # Recipients, body, connections at once, whether each message gets a connection of its own.
 CELLS = {
     "1 KiB, reused": (_ONE, lambda: _SMALL, 1, False),
+    _POOLED: (_ONE, lambda: _SMALL, 1, False),
     "connect each": (_ONE, lambda: _SMALL, 1, True),
     "x20": (_ONE, lambda: _SMALL, 20, False),
     "20 recipients": (_TWENTY, lambda: _SMALL, 1, False),
@@ -67,6 +70,7 @@ class Blocking:
         connect: from a port to a connection.
         send: a message over a connection: recipients and body.
         close: a connection.
+        pool: from a port to a pool, which is used as a connection is; None if there is none.
     """
 
     def __init__(
@@ -74,14 +78,16 @@ class Blocking:
         connect: "Callable[[int], Any]",
         send: "Callable[[Any, list[str], Any], Any]",
         close: "Callable[[Any], Any]",
+        pool: "Callable[[int], Any] | None" = None,
     ) -> None:
         self.connect = connect
+        self.pool = pool or connect
         self.send = send
         self.close = close
 
-    def measure(self, work: Work, at_once: int, reconnect: bool) -> float:
-        """CPU seconds of one message."""
-        connections = [] if reconnect else [self.connect(work.port) for _ in range(at_once)]
+    def measure(self, work: Work, at_once: int, reconnect: bool, connect: "Callable[[int], Any]") -> float:
+        """CPU seconds of one message; `connect` is the client's own, or its `pool`."""
+        connections = [] if reconnect else [connect(work.port) for _ in range(at_once)]
         for each in connections:
             self.send(each, work.recipients, _SMALL)
         work.restart()
@@ -132,14 +138,14 @@ class Blocking:
 class Awaiting(Blocking):
     """What asyncio clients have in common; the arguments are coroutine functions."""
 
-    def measure(self, work: Work, at_once: int, reconnect: bool) -> float:
-        return asyncio.run(self._measure(work, at_once, reconnect))
+    def measure(self, work: Work, at_once: int, reconnect: bool, connect: "Callable[[int], Any]") -> float:
+        return asyncio.run(self._measure(work, at_once, reconnect, connect))
 
     def peak(self, port: int, body: "Any") -> int:
         return asyncio.run(self._peak(port, body))
 
-    async def _measure(self, work: Work, at_once: int, reconnect: bool) -> float:
-        connections = [] if reconnect else [await self.connect(work.port) for _ in range(at_once)]
+    async def _measure(self, work: Work, at_once: int, reconnect: bool, connect: "Callable[[int], Any]") -> float:
+        connections = [] if reconnect else [await connect(work.port) for _ in range(at_once)]
         for each in connections:
             await self.send(each, work.recipients, _SMALL)
         work.restart()
@@ -216,12 +222,13 @@ def _floor() -> Blocking:
 
 
 def _smtpkit_sync() -> Blocking:
-    from smtpkit.sync import Client, connect
+    from smtpkit.sync import Pool, connect
 
     return Blocking(
         lambda port: connect("127.0.0.1", port, local_hostname="client.example"),
         lambda client, recipients, body: client.send(SENDER, recipients, body),
-        Client.close,
+        lambda client: client.close(),
+        lambda port: Pool("127.0.0.1", port, local_hostname="client.example", max_messages=10**9),
     )
 
 
@@ -236,15 +243,21 @@ def _smtplib() -> Blocking:
 
 
 def _smtpkit_asyncio() -> Awaiting:
-    from smtpkit.asyncio import Client, connect
+    from smtpkit.asyncio import Client, Pool, connect
 
     async def opened(port: int) -> Client:
         return await connect("127.0.0.1", port, local_hostname="client.example")
 
-    async def send(client: Client, recipients: list[str], body: "Any") -> None:
+    async def pool(port: int) -> Pool:
+        return Pool("127.0.0.1", port, local_hostname="client.example", max_messages=10**9)
+
+    async def send(client: Client | Pool, recipients: list[str], body: "Any") -> None:
         await client.send(SENDER, recipients, body)
 
-    return Awaiting(opened, send, Client.close)
+    async def close(client: Client | Pool) -> None:
+        await client.close()
+
+    return Awaiting(opened, send, close, pool)
 
 
 def _aiosmtplib() -> Awaiting:
@@ -291,7 +304,8 @@ def main() -> None:
         else:
             recipients, body, at_once, reconnect = CELLS[question["cell"]]
             work = Work(question["port"], recipients, body(), question["seconds"])
-            answer = client.measure(work, at_once, reconnect)
+            connect = client.pool if question["cell"] == _POOLED else client.connect
+            answer = client.measure(work, at_once, reconnect, connect)
             gc.collect()
         print(json.dumps(answer), flush=True)
 
