@@ -249,6 +249,19 @@ def test_an_unsolicited_reply_ends_the_connection_and_is_named(ready, line):
     assert core.closed
 
 
+def test_a_connection_is_quiet_until_something_comes_unasked(ready):
+    core = ready()
+    assert core.quiet
+    core.receive_data(b"421")
+    assert not core.quiet
+    core = ready()
+    core.receive_data(b"")
+    assert core.idle
+    assert not core.quiet
+    core.send(Noop())
+    assert not core.quiet
+
+
 @pytest.mark.parametrize("line", ["421 4.3.0 shutting down", "552 5.3.4 too much", "450 later"])
 def test_in_the_middle_of_content_a_refusal_may_come(ready, line):
     core = dialogue(ready(), (MAIL, "250 a"), (BOB, "250 b"), (Data(), "354 go"))

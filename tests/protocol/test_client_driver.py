@@ -572,3 +572,32 @@ def test_tls_that_breaks_later_is_told_with_the_replies_that_came():
     assert info.value.replies == ()
     assert info.value.flushed
     assert driver.broken
+
+
+# Whether a connection can be used again
+
+
+@pytest.mark.parametrize("octets", [b"421 idle for too long\r\n", b"2", b""])
+def test_a_connection_on_which_something_came_unasked_is_not_used_again(ready, octets):
+    core = ready("PIPELINING")
+    driver = ClientDriver(core)
+    assert core.quiet
+    assert driver.reusable
+    driver.receive(octets)
+    assert not core.quiet
+    assert not driver.reusable
+
+
+def test_a_connection_that_was_lost_or_has_a_transaction_open_is_not_used_again(ready):
+    driver = ClientDriver(ready("PIPELINING"))
+    driver.lost(OSError("gone"))
+    assert not driver.reusable
+    core = ready("PIPELINING")
+    driver = begun(core, wants((Mail(None),)))
+    while driver.next() is not READ:
+        pass
+    driver.take()
+    driver.receive(b"250 ok\r\n")
+    assert driver.next() is DONE
+    assert not driver.broken
+    assert not driver.reusable

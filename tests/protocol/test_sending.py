@@ -58,6 +58,13 @@ def deliver(core, sending, rcpt_replies=(), final=b"250 done\r\n"):
 # Bodies
 
 
+def test_a_callable_makes_the_body(ready):
+    for body in (lambda: b"x\r\n", lambda: iter([b"x", b"\r\n"]), lambda: io.BytesIO(b"x\r\n")):
+        core = ready("PIPELINING")
+        said, _ = deliver(core, Sending(core, "a@a.example", BOB, body, {}))
+        assert said.endswith(b"x\r\n.\r\n")
+
+
 @pytest.mark.parametrize("make", [bytes, bytearray, memoryview, lambda body: io.BytesIO(body), lambda body: [body]])
 def test_any_kind_of_body_gives_the_same_octets(ready, make):
     sending = Sending(ready(*EXTENSIONS[:2]), "a@a.example", BOB, make(b"one\n.two"), {})
