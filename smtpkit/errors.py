@@ -153,18 +153,44 @@ class ReplyError(SMTPError):
     Args:
         reply: the reply that was received, or is to be sent.
         command: what it answers, or None.
+        hint: the known cause and the way on, where a server of a known provider says this; else "".
     """
 
-    def __init__(self, reply: "Reply", command: "Command | None" = None, *, message: str | None = None) -> None:
+    def __init__(
+        self, reply: "Reply", command: "Command | None" = None, *, message: str | None = None, hint: str = ""
+    ) -> None:
         verb = f"{command.verb}: " if command is not None else ""
-        super().__init__(message or f"{verb}{reply}")
+        message = message or f"{verb}{reply}"
+        super().__init__(f"{message}; {hint}" if hint else message)
         self.reply = reply
         self.command = command
+        self.hint = hint
         self.may_retry = reply.is_transient
 
 
 class AuthenticationError(ReplyError):
-    """The server refused the credentials, or the two sides have no mechanism in common that may be used."""
+    """The server refused the credentials, or has not proved that it knows them itself.
+
+    Attributes:
+        mechanism: the SASL mechanism that was used, or "".
+        error: what the server told about it beside the reply: of OAUTHBEARER and XOAUTH2 the JSON object, of SCRAM
+            the key "error"; else {}.
+    """
+
+    mechanism = ""
+
+    def __init__(
+        self,
+        reply: "Reply",
+        command: "Command | None" = None,
+        *,
+        message: str | None = None,
+        hint: str = "",
+        error: "Mapping[str, Any] | None" = None,
+    ) -> None:
+        super().__init__(reply, command, message=message, hint=hint)
+        self.error = dict(error or {})
+        self.mechanism = getattr(command, "mechanism", "")
 
 
 class SenderRefused(ReplyError):

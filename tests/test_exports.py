@@ -40,11 +40,12 @@ ADAPTER = "Client Listener Message Pool Server Session connect send_message serv
 
 # Signatures of the core; defaults as they print.
 CORE_SIGNATURES = """
-    AuthPolicy(verify=None, *, required=True, allow_in_clear=False, mechanisms=None, attempts=3)
+    AuthPolicy(verify=None, *, required=True, allow_in_clear=False, mechanisms=None, attempts=3, tokens=None, \
+certificate_identity=None, salt_secret=None, iterations=10000)
     Bdat(size, last=False)
     BodyChunk(data, last=False)
     ClientConfig(hostname=None, *, lmtp=False)
-    Credentials(username, password=None, *, token=None, authzid='')
+    Credentials(username='', password=None, *, token=None, authzid='', fresh_token=None, mechanisms=None)
     DotUnstuffer(bare_newlines='reject')
     Envelope(sender, recipients, mail_parameters=None, rcpt_parameters=None)
     Mail(reverse_path, parameters={})

@@ -52,6 +52,7 @@ class ClientConnection:
         capabilities: of the last EHLO; empty before it, after HELO and after STARTTLS.
         tls: facts of the TLS session, or None.
         lmtp: whether this is LMTP.
+        greeting: the server's first reply, or None before it has come.
         closing: the reply after which nothing can follow on this connection (421, one in the middle of
             content, or a BDAT that is not known), or None.
     """
@@ -73,6 +74,7 @@ class ClientConnection:
         "capabilities",
         "closing",
         "config",
+        "greeting",
         "lmtp",
         "state",
         "tls",
@@ -88,6 +90,7 @@ class ClientConnection:
         self.transport = Transport.READ
         self.capabilities = Capabilities()
         self.tls: TLSFacts | None = None
+        self.greeting: Reply | None = None
         self.closing: Reply | None = None  # the 421, or other reply, after which nothing can follow
         self._table = LMTP if config.lmtp else SMTP
         self._ahead = State.CONNECTED  # the state if all that is owed turns out well
@@ -289,6 +292,7 @@ class ClientConnection:
             self.state = State.CONNECTED
         elif step == "EHLO" or step == "LHLO":
             self.capabilities = Capabilities.parse(reply)
+            self.greeting = reply
         elif step == "HELO":
             self.capabilities = Capabilities()
         elif step == "STARTTLS":

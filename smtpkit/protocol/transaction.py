@@ -180,6 +180,7 @@ class _Attempt:
         self._mail_reply: Reply | None = None
         self._start_reply: Reply | None = None
         self._lmtp = client.lmtp
+        self._greeting = client.greeting
         self._group: Group = ()
 
     def ordered(self) -> "dict[str, Outcome]":
@@ -237,7 +238,9 @@ class _Attempt:
         if self._mail_refused and not self._anybody_accepted:
             assert self._mail_reply is not None
             self.outcomes.clear()  # the 503s behind it say nothing about the recipients
-            raise SenderRefused(self._mail_reply, self.mail)
+            from smtpkit.protocol.hints import hint_for
+
+            raise SenderRefused(self._mail_reply, self.mail, hint=hint_for(self._mail_reply, self._greeting))
         all_asked = self._asked == len(self._addresses)
         if all_asked and self._refused and (not partial or len(self._refused) == self._asked):
             address, reply = next(iter(self._refused.items()))

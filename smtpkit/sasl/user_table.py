@@ -57,7 +57,7 @@ class UserTable:
         fitting = [kept for kept in self._kinds.values() if hasattr(kept, "verify")]
         if name:
             fitting = [keys for keys in fitting if getattr(keys, "mechanism", "") == name]
-        return decoy(fitting[0], question.username, key=self._key) if fitting else None  # type: ignore[union-attr]
+        return decoy(fitting[0], question.username, key=self._key) if fitting else None
 
 
 def _kind(secret: "Any") -> "Any":
