@@ -128,7 +128,7 @@ class Client:
 
     async def command(self, command: "Command") -> "Reply":
         """Send one command, and return the reply whatever it is."""
-        reply: Reply = await self._perform(exchanges.command(command))
+        reply: Reply = await self._perform(exchanges.command(command, self._core))
         return reply
 
     async def reset(self) -> None:

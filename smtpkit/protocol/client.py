@@ -131,8 +131,10 @@ class ClientConnection:
 
     def _send_command(self, command: c.Command) -> None:
         step = _LAST_CHUNK if type(command) is c.Bdat and command.last else command.verb
-        following = self._table[self._ahead].get(step)
-        if following is None and type(command) is not c.UnknownCommand:
+        row = self._table[self._ahead]
+        following = row.get(step)
+        # A verb that is no standard's changes no state, and may be said where NOOP may.
+        if following is None and (command.verb in c.SYNTAX or "NOOP" not in row):
             raise self._out_of_order(command.verb)
         if self._chunk_left or self.transport is not _READ:
             raise self._out_of_order(command.verb)
@@ -290,9 +292,9 @@ class ClientConnection:
             self.state = State.AUTH if reply.is_intermediate else State.READY
         elif step == GREETING:
             self.state = State.CONNECTED
-        elif step == "EHLO" or step == "LHLO":
-            self.capabilities = Capabilities.parse(reply)
             self.greeting = reply
+        elif step == "EHLO" or step == "LHLO":
+            self.capabilities = Capabilities.parse(reply, self.config.dialect.readers)
         elif step == "HELO":
             self.capabilities = Capabilities()
         elif step == "STARTTLS":

@@ -9,10 +9,11 @@ that had come.
 
 from contextlib import suppress
 
-from smtpkit.errors import ReplyError, SMTPError, TLSError
+from smtpkit.errors import NotSupported, ReplyError, SMTPError, TLSError
 from smtpkit.protocol.events import Transport
 from smtpkit.protocol.login import login
 from smtpkit.protocol.needs import UPGRADE, Expect
+from smtpkit.protocol.states import State
 from smtpkit.wire.commands import Command, Ehlo, Helo, Lhlo, Quit, Rset, StartTLS
 
 __all__ = ["command", "greeting", "hello", "login", "one_message", "opening", "quit_session", "reset", "start_tls"]
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     TLSPolicy = Literal["implicit", "required", "if-offered", "off"]
 
 _NO_EHLO = frozenset({500, 502, 504, 550})  # answers of servers that know HELO only (RFC 5321 section 3.2)
+_ALWAYS_THERE = frozenset({"VRFY", "EXPN", "HELP"})  # with or without their keyword (RFC 5321 section 4.5.1)
 
 
 def greeting() -> "Generator[Wanted, Sequence[Reply], Reply]":
@@ -93,8 +95,21 @@ def start_tls(client: "ClientConnection") -> "Generator[Wanted, Any, None]":
     yield UPGRADE
 
 
-def command(item: Command) -> "Generator[Wanted, Sequence[Reply], Reply]":
-    """Send one command and return its reply, whatever it is."""
+def command(item: Command, client: "ClientConnection | None" = None) -> "Generator[Wanted, Sequence[Reply], Reply]":
+    """Send one command and return its reply, whatever it is.
+
+    Args:
+        item: the command.
+        client: the connection, where a command of an extension that is not offered is not to be sent.
+
+    Raises:
+        NotSupported: the server does not offer the extension that the command belongs to.
+    """
+    extension = client and client.config.owners.verbs.get(item.verb)
+    if client and extension and extension.keyword not in client.capabilities and item.verb not in _ALWAYS_THERE:
+        if client.state is not State.CONNECTED:  # before any hello nothing is known
+            name = extension.keyword
+            raise NotSupported(f"{item.verb} needs {name}, which the server does not offer", extension=name)
     (reply,) = yield (item,)
     return reply
 

@@ -1,7 +1,7 @@
 """What a message needs of the server, held against what the server offers: the parameters of MAIL and RCPT."""
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol.extensions import EXTENSIONS
+from smtpkit.protocol.config import ClientConfig
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
 
@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.outgoing import Outgoing
     from smtpkit.wire.capabilities import Capabilities
 
-# The extension that a parameter belongs to: of several the first.
-_NEEDED: "dict[str, str]" = {}
-for _extension in EXTENSIONS.values():
-    for _keyword in (*_extension.mail_parameters, *_extension.rcpt_parameters):
-        _NEEDED.setdefault(_keyword, _extension.keyword)
+_STANDARD = ClientConfig()
 
 
 def negotiate(
@@ -31,6 +27,8 @@ def negotiate(
     size: int | None = None,
     eight_bit: str = "declare",
     utf8_header: bool = False,
+    config: ClientConfig = _STANDARD,
+    tls: bool = True,
 ) -> "tuple[Mail, dict[str, Rcpt]]":
     """The MAIL and RCPT commands of a message to this server.
 
@@ -42,12 +40,14 @@ def negotiate(
         size: octets to declare where the body's own size is not known.
         eight_bit: "declare" to refuse 8-bit content where 8BITMIME is not offered, "send" to send it all the same.
         utf8_header: whether the header holds addresses that are not ASCII, as they are.
+        config: the client's, with its own extensions.
+        tls: whether TLS is active.
 
     Raises:
         NotSupported: the server does not offer what is needed; nothing is dropped in silence.
         ParseError: a parameter is none that may be sent.
     """
-    parameters = _demanded(capabilities, envelope.mail_parameters)
+    parameters = _demanded(capabilities, envelope.mail_parameters, config, tls)
     _declare_size(capabilities, parameters, body, size)
     _declare_body(capabilities, parameters, body, eight_bit)
     sender, recipients = envelope.sender, envelope.recipients
@@ -58,10 +58,18 @@ def negotiate(
             sender = sender and in_ascii(sender)
             recipients = tuple(in_ascii(recipient) for recipient in recipients)
     commands = {
-        address: Rcpt(recipient, _demanded(capabilities, each) if each else each)
+        address: Rcpt(recipient, _demanded(capabilities, each, config, tls), config.dialect.rcpt)
+        if each
+        else Rcpt(recipient)
         for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True)
     }
-    return Mail(sender, parameters), commands
+    mail = Mail(sender, parameters, config.dialect.mail)
+    if mail.parameters:
+        _check(capabilities, mail.parameters, config)
+    for command in commands.values():
+        if command.parameters:
+            _check(capabilities, command.parameters, config)
+    return mail, commands
 
 
 def in_ascii(mailbox: Mailbox) -> Mailbox:
@@ -84,13 +92,28 @@ def in_ascii(mailbox: Mailbox) -> Mailbox:
     raise NotSupported(f"{mailbox} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")
 
 
-def _demanded(capabilities: "Capabilities", parameters: "Any") -> "dict[str, Any]":
+def _demanded(capabilities: "Capabilities", parameters: "Any", config: ClientConfig, tls: bool) -> "dict[str, Any]":
     demanded = {keyword.upper(): value for keyword, value in parameters.items()}
     for keyword in demanded:
-        extension = _NEEDED.get(keyword)
-        if extension is not None and extension not in capabilities:
-            raise NotSupported(f"{keyword} needs {extension}, which the server does not offer", extension=extension)
+        extension = config.owners.parameters.get(keyword)
+        if extension is None:
+            continue
+        name = extension.keyword
+        if name not in capabilities:
+            raise NotSupported(f"{keyword} needs {name}, which the server does not offer", extension=name)
+        if extension.needs_tls and not tls:
+            raise NotSupported(f"{keyword} needs TLS", extension=name)
     return demanded
+
+
+def _check(capabilities: "Capabilities", parameters: "Any", config: ClientConfig) -> None:
+    # What the server would refuse by what it says in its EHLO reply is not sent.
+    for keyword in parameters:
+        extension = config.owners.parameters.get(keyword)
+        if extension is not None and extension.check is not None:
+            reply = extension.check(parameters, capabilities.value(extension.keyword))
+            if reply is not None:
+                raise NotSupported(f"{keyword}: the server would refuse it: {reply}", extension=extension.keyword)
 
 
 def _declare_size(

@@ -3,7 +3,7 @@
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.states import State
-from smtpkit.wire.commands import HISTORIC_VERBS, UnknownCommand
+from smtpkit.wire.commands import HISTORIC_VERBS, SYNTAX, UnknownCommand
 
 __all__ = ["Budget", "mail_fault", "out_of_place", "rcpt_fault"]
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against the budget
 # Requests of HTTP, which a browser may be made to send here (the last is how HTTP/2 begins).
 _BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI"})
-_DEFINED = frozenset(word for each in EXTENSIONS.values() for word in (*each.mail_parameters, *each.rcpt_parameters))
 # VRFY, EXPN and HELP are there with or without their keyword (RFC 5321 section 4.5.1).
 _OF_EXTENSIONS = frozenset(verb for each in EXTENSIONS.values() for verb in each.verbs) - {"VRFY", "EXPN", "HELP"}
 
@@ -61,7 +60,7 @@ def out_of_place(
         return say.TLS_ACTIVE
     if verb == "AUTH" and config.auth is not None and verb not in offer.verbs:
         return _auth_not_offered(state, config, tls=tls, authenticated=authenticated)
-    if verb in _OF_EXTENSIONS and verb not in offer.verbs:
+    if (verb in _OF_EXTENSIONS or verb not in SYNTAX) and verb not in offer.verbs:
         return say.NOT_IMPLEMENTED
     if verb not in ("AUTH", "STARTTLS"):
         if offer.need_tls:
@@ -81,25 +80,38 @@ def _auth_not_offered(state: State, config: "ServerConfig", *, tls: bool, authen
 
 def mail_fault(parameters: "Mapping[str, Any]", offer: "Offer", config: "ServerConfig") -> "Reply | None":
     """The reply to ESMTP parameters of MAIL that are not offered, or not kept; None if all are right."""
-    if not _offered(parameters, offer.mail_parameters, config):
+    if not _offered(parameters, offer.mail_parameters, offer.dialect.mail, config):
         return say.UNKNOWN_PARAMETER
     if parameters.get("BODY") == "BINARYMIME" and not offer.binary:
         return say.UNKNOWN_PARAMETER
     limit = config.max_message_size
     if limit is not None and parameters.get("SIZE", 0) > limit:  # RFC 1870 section 6.1
         return say.TOO_LARGE
-    return None
+    return _checked(parameters, offer) if offer.checks else None
 
 
 def rcpt_fault(parameters: "Mapping[str, Any]", offer: "Offer", config: "ServerConfig") -> "Reply | None":
     """The same for RCPT."""
-    return None if _offered(parameters, offer.rcpt_parameters, config) else say.UNKNOWN_PARAMETER
+    if not _offered(parameters, offer.rcpt_parameters, offer.dialect.rcpt, config):
+        return say.UNKNOWN_PARAMETER
+    return _checked(parameters, offer) if offer.checks else None
 
 
-def _offered(parameters: "Mapping[str, Any]", offered: "frozenset[str]", config: "ServerConfig") -> bool:
-    # What an extension of the registry defines must be offered; "keep" lets anything else through.
+def _offered(
+    parameters: "Mapping[str, Any]", offered: "frozenset[str]", known: "Mapping[str, Any]", config: "ServerConfig"
+) -> bool:
+    # What an extension defines must be offered; "keep" lets anything else through.
     strangers = parameters.keys() - offered
-    return not strangers or (config.unknown_parameters == "keep" and not strangers & _DEFINED)
+    return not strangers or (config.unknown_parameters == "keep" and not strangers & known.keys())
+
+
+def _checked(parameters: "Mapping[str, Any]", offer: "Offer") -> "Reply | None":
+    for keyword in parameters:
+        check = offer.checks.get(keyword)
+        reply = check(parameters) if check is not None else None
+        if reply is not None:
+            return reply
+    return None
 
 
 class Budget:

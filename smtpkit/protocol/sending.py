@@ -145,6 +145,8 @@ class Sending:
             size=options.get("size"),
             eight_bit=options.get("eight_bit", "declare"),
             utf8_header=self._utf8_header,
+            config=self._client.config,
+            tls=self._client.tls is not None,
         )
         result = yield from transactions(
             self._client,

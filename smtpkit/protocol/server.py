@@ -93,7 +93,7 @@ class ServerConnection(ServerSteps):
             LocalProtocolError: nothing waits for a decision, or the reply does not fit.
         """
         event = self.unanswered
-        step = _ACCEPT.get(type(event))
+        step = _ACCEPT.get(type(event), _OTHER_ACCEPT if isinstance(event, c.Command) else None)
         if step is None:
             self._undecided("accept()")
             raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
@@ -118,7 +118,9 @@ class ServerConnection(ServerSteps):
             return
         event = self._undecided("reject()")
         self.unanswered = None
-        _REJECT[type(event)](self, event, reply if reply is None else self._with_status(event, reply))
+        _REJECT.get(type(event), ServerConnection._reject_other)(
+            self, event, reply if reply is None else self._with_status(event, reply)
+        )
 
     def supply(self, secret: "Any") -> None:
         """Answer a question of SASL: FetchSecret with the user's password or stored keys, the others with True.
@@ -168,10 +170,10 @@ class ServerConnection(ServerSteps):
         if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
             raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
         self.tls = facts
-        if self.transcript is not None:
-            self.transcript.tls(facts.version)
         if self.config.auth is not None:
             self._withheld, self._certificate_identity = self.config.auth.withheld(facts)
+        if self.transcript is not None:
+            self.transcript.tls(facts.version)
         if self.transport is Transport.START_TLS:
             self.transport = Transport.READ
             self._reading = Reading.COMMAND
@@ -207,7 +209,7 @@ class ServerConnection(ServerSteps):
         if self._budget.commands > self.config.limits.commands:
             return self._answer(None, say.TOO_MANY_COMMANDS)
         try:
-            command = c.parse_command(line, smtputf8=self._smtputf8, strict=self.config.strict)
+            command = c.parse_command(line, smtputf8=self._smtputf8, strict=self.config.strict, dialect=offer.dialect)
         except ParseError as error:
             return self._malformed(line, error)
         verb = command.verb
@@ -216,7 +218,7 @@ class ServerConnection(ServerSteps):
             return self._overlong(command)
         if verb not in self._row:
             return self._out_of_place(command)
-        return _STEPS[type(command)](self, command)
+        return _STEPS.get(type(command), _OTHER_STEP)(self, command)
 
     def _overlong(self, command: c.Command) -> "Next":
         if command.verb in ("MAIL", "RCPT"):
@@ -333,14 +335,15 @@ _STEPS: "dict[type, Callable[[Any, Any], Next]]" = {
     c.Etrn: ServerConnection._do_other,
     c.XClient: ServerConnection._do_xclient,
     c.XForward: ServerConnection._do_other,
-    c.UnknownCommand: ServerConnection._do_other,  # of an extension that the application has added
     c.StartTLS: ServerConnection._do_starttls,
     c.Auth: ServerConnection._do_auth,
 }
-
+# Of the commands that the application has added.
+_OTHER_STEP = ServerConnection._do_other
+_OTHER_ACCEPT = ServerConnection._accept_other
 
 _QUESTIONS = (VerifyPassword, VerifyToken, FetchSecret)
-_OTHERS = (c.Vrfy, c.Expn, c.Etrn, c.XForward, c.UnknownCommand)
+_OTHERS = (c.Vrfy, c.Expn, c.Etrn, c.XForward)
 
 
 def _accept_question(connection: ServerConnection, question: "Any", reply: Reply) -> None:

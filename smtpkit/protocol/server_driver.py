@@ -30,7 +30,7 @@ _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured
 
 _CONTENT = (State.DATA, State.BDAT)
-_COMMANDS = (c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward, c.UnknownCommand)
+_COMMANDS = (c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward)
 _QUESTIONS = (VerifyPassword, VerifyToken, FetchSecret)
 _HOOKS: "dict[type, str]" = {
     Connect: "on_connect",
@@ -210,6 +210,9 @@ class ServerDriver(Driver):
                 yield from self._secured(clear=core.data_to_send())
             elif kind is ConnectionClosed:
                 break
+            elif _is_other(event):
+                answer = (yield Call("on_command", event)) if "on_command" in hooks else _default(event)
+                self._decide(event, answer)
             if self._open and not core.in_transaction:
                 yield from self._transaction_dropped()
             if self._ending and not self._open and not core.closed:
@@ -319,7 +322,7 @@ class ServerDriver(Driver):
                     return event.data
             elif isinstance(event, BodyRefused):
                 self._stream_error = MessageRefused(event.reply)
-            elif isinstance(event, _COMMANDS):
+            elif _is_other(event):
                 self._decide(event, _default(event))  # between chunks; on_body is busy, no other hook is called
             elif not isinstance(event, Answered):
                 self._held = event
@@ -395,4 +398,9 @@ def _call(hook: str, event: "Next") -> Call:
 
 def _default(event: "Next") -> "Any":
     # What is answered where the session has no hook: 252 to VRFY, 502 to the others of its kind.
-    return say.NOT_IMPLEMENTED if isinstance(event, _COMMANDS) and type(event) is not c.Vrfy else None
+    return say.NOT_IMPLEMENTED if _is_other(event) and type(event) is not c.Vrfy else None
+
+
+def _is_other(event: "Next") -> bool:
+    # A command for on_command; among them those that the application has added.
+    return isinstance(event, _COMMANDS) or (isinstance(event, c.Command) and event.verb not in c.SYNTAX)

@@ -127,7 +127,7 @@ class Client:
 
     def command(self, command: "Command") -> "Reply":
         """Send one command, and return the reply whatever it is."""
-        reply: Reply = self._perform(exchanges.command(command))
+        reply: Reply = self._perform(exchanges.command(command, self._core))
         return reply
 
     def reset(self) -> None:

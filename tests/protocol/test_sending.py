@@ -93,7 +93,7 @@ def test_a_text_file_is_no_body(ready, seekable):
 def test_a_file_is_read_from_where_it_stands(ready):
     file = io.BytesIO(b"skipped" + b"x" * 300_000)
     file.seek(7)
-    sending = Sending(ready(*EXTENSIONS), None, BOB, file, {})
+    sending = Sending(ready(*EXTENSIONS, tls=True), None, BOB, file, {})
     said, _ = deliver(sending._client, sending)
     assert b"SIZE=300002" in said
     assert said.count(b"x") >= 300_000
@@ -108,7 +108,7 @@ def test_a_file_that_can_be_read_once_is_not_scanned(ready):
         def read(self, size):
             return self.pieces.pop(0) if self.pieces else b""
 
-    sending = Sending(ready(*EXTENSIONS), None, BOB, Pipe(), {"size": 77})
+    sending = Sending(ready(*EXTENSIONS, tls=True), None, BOB, Pipe(), {"size": 77})
     said, _ = deliver(sending._client, sending)
     assert b"SIZE=77" in said
     assert b"BODY=8BITMIME" in said
@@ -211,7 +211,7 @@ def test_options_become_parameters(ready):
         "rcpt_parameters": {"XR": "2"},
         "deadline": 5,
     }
-    sending = Sending(ready(*EXTENSIONS), None, BOB, b"x", options)
+    sending = Sending(ready(*EXTENSIONS, tls=True), None, BOB, b"x", options)
     assert sending.deadline == 5
     said, _ = deliver(sending._client, sending)
     mail, rcpt, *_ = said.split(b"\r\n")
@@ -222,15 +222,15 @@ def test_options_become_parameters(ready):
 def test_dsn_may_be_a_part_of_it(ready):
     dsn = DSN(notify="NEVER")
     assert dsn.notify == ("NEVER",)
-    sending = Sending(ready(*EXTENSIONS), None, "jörg@b.example", b"x", {"dsn": dsn})
+    sending = Sending(ready(*EXTENSIONS, tls=True), None, "jörg@b.example", b"x", {"dsn": dsn})
     said, _ = deliver(sending._client, sending)
     assert b"RCPT TO:<j\xc3\xb6rg@b.example> NOTIFY=NEVER\r\n" in said
-    sending = Sending(ready(*EXTENSIONS), None, "jörg@b.example", b"x", {"dsn": DSN(orcpt=True)})
+    sending = Sending(ready(*EXTENSIONS, tls=True), None, "jörg@b.example", b"x", {"dsn": DSN(orcpt=True)})
     assert b"ORCPT=utf-8;j\\x{F6}rg@b.example\r\n" in deliver(sending._client, sending)[0]
 
 
 def test_deliver_by_may_be_given_in_full(ready):
-    sending = Sending(ready(*EXTENSIONS), None, BOB, b"x", {"deliver_by": DeliverBy(60, "R", True)})
+    sending = Sending(ready(*EXTENSIONS, tls=True), None, BOB, b"x", {"deliver_by": DeliverBy(60, "R", True)})
     assert b"BY=60;RT" in deliver(sending._client, sending)[0]
 
 
@@ -279,7 +279,7 @@ def test_parameters_may_be_given_for_each_recipient(ready):
 )
 @pytest.mark.parametrize("body", [b"x", [b"x"]])
 def test_no_option_smuggles_anything(ready, options, body):
-    core = ready(*EXTENSIONS)
+    core = ready(*EXTENSIONS, tls=True)
     try:
         sending = Sending(core, None, BOB, body, options)
         said, _ = deliver(core, sending)
