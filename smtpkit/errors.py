@@ -220,7 +220,8 @@ class ConnectionLost(_StageError, ConnectionError):
     """The connection ended before its time.
 
     Attributes:
-        stage: what was being waited for: greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, body, end of data.
+        stage: what was being waited for: connect, TLS handshake, greeting, a verb such as EHLO, LHLO, STARTTLS,
+            AUTH, MAIL, RCPT, DATA or BDAT, body, end of data; command where nothing was.
         replies: those of the group under way that had come.
         flushed: False if it is known that not all of what was to be sent had left this side.
     """

@@ -4,7 +4,7 @@ from smtpkit.errors import ConnectionLost, RemoteProtocolError, SMTPError, Timeo
 from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, ConnectionClosed, Transport
 from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call
-from smtpkit.protocol.states import State
+from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.protocol.timeouts import Timeouts
 
 __all__ = ["ClientDriver"]
@@ -197,16 +197,27 @@ class ClientDriver(Driver):
         self.waits += 1
         while core.owed:
             event = core.next_event()
-            if event is NEED_DATA:
-                if self._loss is not None:
-                    raise self._fallen()
+            if event is NEED_DATA and self._loss is None:
                 yield READ
-            elif isinstance(event, ConnectionClosed):
-                raise self._fallen()
+            elif event is NEED_DATA or isinstance(event, ConnectionClosed):
+                if not self._took_leave:
+                    raise self._fallen()
+                replies += [replies[-1]] * core.owed
+                break
             else:
                 self.waits += 1
                 replies.append(event)
         return replies
+
+    @property
+    def _took_leave(self) -> bool:
+        # What a server says last before it goes, 421, answers all that it leaves unanswered (RFC 5321 section 3.8);
+        # but where LMTP answers for each recipient, only for one of them.
+        core, loss = self.core, self._loss
+        last = self._replies[-1] if self._replies else None
+        if last is None or last is not core.closing or last.code != 421 or self.failure is not None:
+            return False
+        return (loss is None or loss[0] is ConnectionLost) and not (core.lmtp and core.waiting_for == END_OF_DATA)
 
     def _early(self, stage: str) -> "Steps":
         # In the middle of content nothing is owed, but a server may give up.

@@ -100,13 +100,13 @@ def _converse(
         groups.append(start)
     for number, group in enumerate(groups):
         if number:
-            attempt.check_start(partial)  # before more is sent
+            attempt.check_start(partial, client.closing)  # before more is sent
         attempt.take((yield attempt.begin(group)))
     if client.state is State.DATA and not attempt.pending:
         # A needless 354 gets an empty body, and nothing that is said to it counts (RFC 2920 section 3.1).
         with suppress(SMTPError):
             yield (BodyChunk(b"", True),)
-    attempt.check_start(partial)
+    attempt.check_start(partial, None if start else client.closing)
     if whole is None:
         yield from _content(attempt, body, chunked)
     elif not chunked:
@@ -233,8 +233,14 @@ class _Attempt:
         last = self._group[-1] if self._group else None
         return type(last) is BodyChunk and last.last
 
-    def check_start(self, partial: bool) -> None:
-        """Raise if the content must not, or need not, follow."""
+    def check_start(self, partial: bool, closing: "Reply | None") -> None:
+        """Raise if the content must not, or need not, follow; `closing` is what the server took leave with."""
+        if closing is not None and self._start_reply is None:
+            for address in self._addresses[self._asked :]:
+                self.outcomes[address] = Outcome.of(closing)
+                self._refused[address] = closing
+            self._asked = len(self._addresses)
+            self._start_reply = closing
         if self._mail_refused and not self._anybody_accepted:
             assert self._mail_reply is not None
             self.outcomes.clear()  # the 503s behind it say nothing about the recipients

@@ -198,13 +198,39 @@ def test_a_time_out_in_a_write_says_that_not_all_has_left(ready):
     assert not info.value.flushed
 
 
-def test_the_421_before_the_end_is_named(ready):
+LEAVES = [
+    lambda driver: driver.receive(b""),
+    lambda driver: driver.lost(ConnectionResetError(104, "Connection reset by peer")),
+]
+
+
+@pytest.mark.parametrize("leave", LEAVES)
+def test_a_421_before_the_end_answers_all_that_is_owed(ready, leave):
     driver = waiting(ready, START)
-    driver.receive(b"421 4.3.2 going down\r\n")
-    driver.receive(b"")
+    driver.receive(b"250 a\r\n421 4.3.2 going down\r\n")
+    leave(driver)
+    assert driver.next() is DONE
+    assert [reply.code for reply in driver.result[0]] == [250, 421, 421]
+    assert driver.broken
+
+
+@pytest.mark.parametrize("leave", LEAVES)
+def test_a_421_that_was_not_the_last_word_is_named(ready, leave):
+    driver = waiting(ready, START)
+    driver.receive(b"421 4.3.2 going down\r\n250 or not\r\n")
+    leave(driver)
     with pytest.raises(ConnectionLost, match=r"after it said 421 4\.3\.2 going down") as info:
         driver.next()
-    assert info.value.replies[0].code == 421
+    assert [reply.code for reply in info.value.replies] == [421, 250]
+
+
+def test_a_server_that_says_421_and_stays_is_waited_for(ready):
+    driver = waiting(ready, START)
+    driver.receive(b"421 4.3.2 going down\r\n")
+    assert driver.next() is READ
+    driver.timed_out()
+    with pytest.raises(Timeout, match="after it said 421"):
+        driver.next()
 
 
 def test_a_group_that_was_not_taken_has_not_left_and_does_not_leave_later(ready):

@@ -18,6 +18,7 @@ from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.protocol.transaction import transaction
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
+from smtpkit.wire.replies import Reply
 
 MAIL = Mail(Mailbox("a", "a.example"))
 NAMES = ("r1@b.example", "r2@b.example", "r3@b.example")
@@ -375,6 +376,68 @@ def test_an_empty_body_is_one(play, ready):
     play(core, sends(core, body=b""), [*TO_TWO, "C: BDAT 0 LAST", *TWO_OK, "S: 250 done"], body=b"")
     script = [*TO_TWO, *TWO_OK, "C: BDAT 0 LAST", "S: 250 done"]
     play(core, sends(core, body=Outgoing(), chunking=True), script, chunks=[])
+
+
+# A server that takes leave with 421 before the content: nobody has got anything, and everybody is told why
+
+
+LEAVE = ["S: 421 4.3.2 going down", "S: <eof>"]
+GONE = Reply(421, "going down", "4.3.2")
+
+
+@pytest.mark.parametrize("keywords", [PIPED, CHUNKED])
+@pytest.mark.parametrize(
+    ("said", "kind", "known"),
+    [
+        ([], SenderRefused, {}),
+        (["S: 250 a"], RecipientsRefused, {"r1": DEFERRED, "r2": DEFERRED}),
+        (["S: 250 a", "S: 250 b"], MessageRefused, {"r1": DEFERRED, "r2": DEFERRED}),
+        (["S: 250 a", "S: 550 b"], RecipientsRefused, {"r1": REFUSED, "r2": DEFERRED}),
+        (TWO_OK, MessageRefused, {"r1": DEFERRED, "r2": DEFERRED}),
+    ],
+)
+def test_a_421_to_a_group_answers_the_rest_of_it(fails, ready, keywords, said, kind, known):
+    core = ready(*keywords)
+    driver = ClientDriver(core)
+    script = [*TO_TWO, *(["C: DATA"] if keywords == PIPED else BDAT_LINES), *said, *LEAVE]
+    error = fails(kind, driver, sends(core), script)
+    assert verdicts(error) == known
+    assert error.may_retry
+    assert core.closing == GONE
+    assert driver.broken
+
+
+@pytest.mark.parametrize("keywords", [(), ("CHUNKING",)])
+@pytest.mark.parametrize("chunking", [None, True])
+@pytest.mark.parametrize("at", [1, 2])
+def test_after_a_421_in_lock_step_nothing_more_is_sent(fails, ready, keywords, chunking, at):
+    if chunking and not keywords:
+        return
+    core = ready(*keywords)
+    script = [line for pair in zip(TO_TWO, TWO_OK, strict=True) for line in pair][: 2 * at]
+    body, chunks = (BODY, ()) if chunking is None else (Outgoing(), [BODY])
+    exchange = sends(core, body=body, chunking=chunking)
+    script += [TO_TWO[at], *LEAVE]
+    kind = RecipientsRefused if at == 1 else MessageRefused
+    error = fails(kind, core, exchange, script, body=BODY if chunking is None else None, chunks=chunks)
+    assert verdicts(error) == {"r1": DEFERRED, "r2": DEFERRED}
+    assert error.reply == GONE
+
+
+def test_a_421_ends_the_windows_too(fails, ready):
+    core = ready(*PIPED)
+    names = [f"r{number}@b.example" for number in range(200)]
+    script = [MAIL_LINE, *(f"C: RCPT TO:<{name}>" for name in names[:126]), "S: 250 a", "S: 250 r0", *LEAVE]
+    error = fails(MessageRefused, core, sends(core, names), script)
+    assert set(verdicts(error).values()) == {DEFERRED}
+    assert list(error.recipients) == names
+
+
+def test_in_lmtp_a_421_speaks_for_one_recipient(fails, ready):
+    core = ready(*PIPED, lmtp=True)
+    script = [*TO_TWO, "C: DATA", *TWO_OK, "S: 354 go", *DATA_LINES, *LEAVE]
+    error = fails(ConnectionLost, core, sends(core), script)
+    assert verdicts(error) == {"r1": DEFERRED, "r2": UNKNOWN}
 
 
 # A server that gives up in the middle of the content
