@@ -16,7 +16,9 @@ import smtpkit.asyncio
 import smtpkit.sync
 from smtpkit import (
     DSN,
+    AuthPolicy,
     ConnectionLost,
+    Limits,
     LocalProtocolError,
     Mailbox,
     Noop,
@@ -242,6 +244,37 @@ async def test_a_connection_that_ended_while_it_rested_is_not_used_again(kit, re
         await pool.send(*SEND, retry=None)
         assert (pool.stats.opened, pool.stats.reused, pool.stats.lost) == (2, 0, 1)
     assert sum(line.startswith("MAIL") for line in play.lines[0]) == 1
+
+
+async def test_under_tls_too_and_one_login_serves_a_connection(kit, monkeypatch):
+    monkeypatch.setattr(sys.modules[f"smtpkit.{kit.colour}.transport"], "_LINGER", 0.01)
+    logins = []
+
+    def verify(question):
+        logins.append(question)
+        return True
+
+    server = kit.serve(tls=kit.tls("server"), auth=AuthPolicy(verify, mechanisms=["PLAIN"]), limits=Limits(idle=0.1))
+    options = {"tls": "required", "auth": ("ada", "secret"), "cafile": kit.cafile}
+    async with server as server, kit.pool(("localhost", server.address[1]), **options) as pool:
+        for _ in range(3):
+            await pool.send(*SEND)
+        assert len(logins) == pool.stats.opened == 1
+        await settled(lambda: server.connections == 0)  # the server does not wait longer
+        await pool.send(*SEND)
+        assert (len(logins), pool.stats.opened, pool.stats.lost) == (2, 2, 1)
+
+
+async def test_lmtp_tells_of_each_recipient(kit, tmp_path):
+    async def handler(message):
+        return [Reply(250, "ok"), Reply(452, "full", "4.2.2")]
+
+    path = str(tmp_path / "lmtp")
+    async with kit.serve(handler, unix=path, lmtp=True), kit.pool(f"lmtp+unix://{path}") as pool:
+        for _ in range(2):
+            result = await pool.send("a@a.example", ["b@b.example", "c@c.example"], BODY)
+            assert (list(result.accepted), list(result.deferred)) == (["b@b.example"], ["c@c.example"])
+        assert pool.stats.opened == 1
 
 
 @pytest.mark.parametrize("reply", [None, "421 idle for too long", "451 4.4.2 timeout waiting for data"])
@@ -642,6 +675,21 @@ async def test_a_call_cancelled_at_any_wait_loses_no_slot_and_leaves_no_connecti
         else:
             raise AssertionError("no end")
         assert step > 1 or (action is close and before is nothing)
+
+
+async def test_closing_that_is_cancelled_closes_all_the_same(asyncio_kit):
+    play = Scripted({"QUIT": ""})
+    async with asyncio_kit.script(play) as address:
+        pool = smtpkit.asyncio.Pool(*address)
+        async with pool.connection(), pool.connection():
+            pass
+        closing = asyncio.ensure_future(pool.close())
+        await settled(lambda: any(lines[-1:] == ["QUIT"] for lines in play.lines))
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(LocalProtocolError):
+            await pool.send(*SEND)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["waiting", "woken"])
