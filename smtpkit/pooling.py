@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_RESTED = 1.0  # seconds
 _FOREVER = 86400.0  # seconds; who waits looks again at the latest then
 
 
@@ -102,6 +103,10 @@ class Slot:
         self.client: Any = None
         self.opened = self.since = 0.0
         self.messages = 0
+
+    def has_rested(self, now: float) -> bool:
+        """Whether the server may have given the connection up since it was used last."""
+        return now - self.since >= _RESTED
 
     def fill(self, client: "Any", now: float) -> None:
         """Put a new connection in."""

@@ -78,14 +78,18 @@ class Delivery:
             return cls(sender, recipients, body, retry, options)
         return cls.of_message(item, None, None, retry, options)
 
-    def attempt(self, client: "Any", seconds: float | None) -> "Any":
+    def attempt(self, client: "Any", seconds: float | None, *, careful: bool = False) -> "Any":
         """Send to those who wait: the result of the client's method, or an awaitable of it.
 
         Args:
             client: a Client of either adapter.
             seconds: deadline of this attempt, or None.
+            careful: whether the content waits until the server has been heard.  BDAT may leave with the commands,
+                and if the connection was dead then, nobody knows what became of the message.
         """
         options = self._options if seconds is None else {**self._options, "deadline": seconds}
+        if careful and options.get("chunking") is None:
+            options = {**options, "chunking": False}
         given = options.get("rcpt_parameters")
         if given and not hasattr(given, "keys") and self._waiting is not self._recipients:
             each = dict(zip(map(str, reversed(self._recipients)), reversed(list(given)), strict=False))

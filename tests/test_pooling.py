@@ -210,6 +210,14 @@ def test_closing_wakes_who_waits():
     pool.abandon(waiter, 0.0)
 
 
+def test_a_connection_has_rested_after_a_second():
+    pool = state()
+    slot = filled(pool, 5.0)
+    pool.give_back(slot, 7.0, usable=True, carried=1)
+    assert not slot.has_rested(7.9)
+    assert slot.has_rested(8.0)
+
+
 def test_numbers_say_what_they_count():
     assert repr(PoolStats(idle=2, retried=1)) == (
         "PoolStats(idle=2, in_use=0, waiting=0, opened=0, reused=0, lost=0, messages=0, retried=1)"

@@ -60,6 +60,14 @@ def test_the_first_attempt_is_what_the_caller_asked_for():
     ]
 
 
+def test_a_careful_attempt_sends_no_content_before_the_server_was_heard():
+    client = Client()
+    delivery("a").attempt(client, None, careful=True)
+    delivery("a", chunking=True).attempt(client, None, careful=True)
+    delivery("a", chunking=False).attempt(client, None)
+    assert [options["chunking"] for *_, options in client.sent] == [False, True, False]
+
+
 def test_only_those_who_were_deferred_are_asked_for_again():
     client, sending = Client(), delivery()
     assert sending.note(result(a=OK, b=LATER, c=NO), None) == 1.0

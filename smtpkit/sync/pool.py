@@ -250,8 +250,10 @@ class Pool:
         try:
             while True:
                 reused = self._fill(slot, ends)
+                now = monotonic()
+                careful = reused and slot.has_rested(now)
                 try:
-                    result: SendResult = delivery.attempt(slot.client, seconds_left(ends, monotonic()))
+                    result: SendResult = delivery.attempt(slot.client, seconds_left(ends, now), careful=careful)
                 except SMTPError as error:
                     # A connection that had rested may have been dead: one attempt on a new one is free.
                     in_time = ends is None or monotonic() < ends

@@ -71,6 +71,8 @@ class Scripted:
             reply = on.get(line, on.get(verb, {"DATA": "354 go", "QUIT": "221 bye"}.get(verb, "250 ok")))
             if callable(reply):
                 reply = reply(lines)
+            if verb == "BDAT":
+                await peer.reader.readexactly(int(line.split()[1]))
             if reply is None:
                 return
             if not reply:
@@ -284,6 +286,17 @@ async def test_one_new_connection_is_free_if_a_used_one_was_dead(kit, reply):
         await pool.send(*SEND)
         result = await pool.send(*SEND)
         assert list(result.accepted) == ["b@b.example"]
+        assert (pool.stats.opened, pool.stats.reused, pool.stats.lost) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("reply", [None, "421 idle for too long"])
+async def test_what_rested_is_not_trusted_with_content_before_it_was_heard(kit, monkeypatch, reply):
+    monkeypatch.setattr(smtpkit.pooling, "_RESTED", 0.0)
+    hello = "250-mx.example\r\n250-PIPELINING\r\n250 CHUNKING"
+    play = Scripted({"EHLO": hello, "MAIL": second(reply)}, {"EHLO": hello})
+    async with kit.script(play) as address, kit.pool(address) as pool:
+        await pool.send(*SEND, chunking=False)
+        await pool.send(*SEND, chunking=None)
         assert (pool.stats.opened, pool.stats.reused, pool.stats.lost) == (2, 1, 1)
 
 
