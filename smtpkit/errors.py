@@ -4,7 +4,8 @@
     ├── ParseError (ValueError)            octets or a value that the grammar does not allow
     ├── ProtocolError
     │   ├── LocalProtocolError             this side called what is not allowed now
-    │   └── RemoteProtocolError            the peer sent what no standard knows
+    │   ├── RemoteProtocolError            the peer sent what no standard knows
+    │   └── ReplayMismatch                 the peer said something else than the transcript that is replayed
     ├── ReplyError                         the server said no
     │   ├── AuthenticationError            to the credentials
     │   ├── SenderRefused                  to MAIL
@@ -28,6 +29,7 @@ __all__ = [
     "ProtocolError",
     "RecipientsRefused",
     "RemoteProtocolError",
+    "ReplayMismatch",
     "ReplyError",
     "SMTPError",
     "SenderRefused",
@@ -145,6 +147,21 @@ class RemoteProtocolError(ProtocolError):
 
     replies: "tuple[Reply, ...]" = ()
     flushed = True
+
+
+class ReplayMismatch(ProtocolError):
+    """A live peer did not say what the transcript has that is replayed to it.
+
+    Args:
+        line: number of the line in the transcript, from 1; behind the last one nothing was expected.
+        expected: what the transcript has there.
+        received: what came.
+    """
+
+    def __init__(self, line: int, expected: str, received: object) -> None:
+        super().__init__(f"not what line {line} of the transcript says", expected=repr(expected), received=received)
+        self.line = line
+        self.expected = expected
 
 
 class ReplyError(SMTPError):

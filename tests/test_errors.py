@@ -16,6 +16,7 @@ from smtpkit.errors import (
     ProtocolError,
     RecipientsRefused,
     RemoteProtocolError,
+    ReplayMismatch,
     ReplyError,
     SenderRefused,
     SMTPError,
@@ -45,6 +46,7 @@ EXAMPLES = [
     Timeout("the server did not answer in time", stage="end of data"),
     TLSError("the certificate does not verify"),
     NotSupported("the server does not offer DSN", extension="DSN"),
+    ReplayMismatch(3, "C: QUIT", "C: RSET"),
 ]
 
 
@@ -76,6 +78,7 @@ def test_the_tree():
         ParseError: (SMTPError, ValueError),
         LocalProtocolError: (ProtocolError,),
         RemoteProtocolError: (ProtocolError,),
+        ReplayMismatch: (ProtocolError,),
         ReplyError: (SMTPError,),
         AuthenticationError: (ReplyError,),
         SenderRefused: (ReplyError,),
@@ -106,6 +109,12 @@ def test_a_protocol_error_shows_eighty_octets_escaped():
     assert str(error) == f"what came is no reply (in state ready, expected a reply to MAIL, received {shown})"
     assert str(ProtocolError("odd")) == "odd"
     assert (error.replies, error.flushed) == ((), True)
+
+
+def test_a_mismatch_names_the_line_and_what_came():
+    error = EXAMPLES[-1]
+    assert (error.line, error.expected, error.received) == (3, "C: QUIT", "C: RSET")
+    assert str(error) == "not what line 3 of the transcript says (expected 'C: QUIT', received 'C: RSET')"
 
 
 def test_a_refusal_names_the_command_and_may_be_retried_if_it_is_transient():

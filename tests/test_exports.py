@@ -30,7 +30,7 @@ CORE = """
     Mail Mailbox Message MessageRefused MessageTracking
     Noop NotSupported OriginalRecipient Outcome
     ParseError ProtocolError Quit
-    Rcpt RecipientsRefused RemoteProtocolError Reply ReplyError Retry Rset
+    Rcpt RecipientsRefused RemoteProtocolError ReplayMismatch Reply ReplyError Retry Rset
     SMTPError SendResult SenderRefused ServerConfig ServerConnection StartTLS State
     TLSError TLSFacts Timeout Timeouts Transcript Transport
     UnknownCommand ValidSince Verdict VerifyPassword VerifyToken Vrfy XClient XForward

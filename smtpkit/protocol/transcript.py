@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from smtpkit.protocol.transcript_entries import Comment
-
-    Entry = Line | ContentSize | TLSStarted | Comment
+    from smtpkit.protocol.transcript_entries import Entry
 
 _SHOWN_LINES = 40  # lines of one message's content
 _SHOWN_OCTETS = 4096  # of each of them

@@ -9,8 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Match, Pattern
 
-    Entry = "Line | ContentSize | TLSStarted | Comment"
-
 CLIENT = "C"
 SERVER = "S"
 
@@ -128,7 +126,11 @@ class Comment(Value):
         return self.text
 
 
-def parse_entry(text: str) -> "Line | ContentSize | TLSStarted | Comment":
+if TYPE_CHECKING:
+    Entry = Line | ContentSize | TLSStarted | Comment
+
+
+def parse_entry(text: str) -> "Entry":
     """The entry that a line of text stands for; `str()` gives the same text.
 
     Raises:
