@@ -134,13 +134,16 @@ class ServerState:
 
     def _renew(self) -> None:
         # What is offered has changed.
-        self._offer: Offer = self.config.offer(
+        self._offer: Offer = self._offer_for(self._extended)
+        self._row = self._offer.rows[self.state]
+
+    def _offer_for(self, extended: bool) -> "Offer":
+        return self.config.offer(
             tls=self.tls is not None,
             authenticated=self.identity is not None,
-            extended=self._extended,
+            extended=extended,
             withheld=self._withheld,
         )
-        self._row = self._offer.rows[self.state]
 
     def _move(self, state: State) -> None:
         self.state = state

@@ -53,7 +53,7 @@ class ServerSteps(AuthSteps):
 
     def _do_hello(self, command: "c.Ehlo | c.Helo | c.Lhlo") -> "Next":
         extended = type(command) is not c.Helo
-        offer = self.config.offer(tls=self.tls is not None, authenticated=self.identity is not None, extended=extended)
+        offer = self._offer_for(extended)
         return self._wait(command, offer.reply if extended else offer.plain_reply)
 
     def _accept_hello(self, command: "c.Ehlo | c.Helo | c.Lhlo", reply: Reply) -> None:
