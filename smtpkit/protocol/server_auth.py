@@ -3,6 +3,7 @@
 from smtpkit.errors import ParseError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.server_state import Reading, ServerState
+from smtpkit.protocol.states import State
 from smtpkit.sasl import Challenge, server_mechanism
 from smtpkit.wire.replies import Reply
 
@@ -94,6 +95,7 @@ class AuthSteps(ServerState):
             iterations=auth.iterations,
             salt_secret=auth.salt_secret,
         )
+        self._move(State.AUTH)
         return self._login_step(command, self._login.start())
 
     def _login_step(self, command: "Command | None", step: "Reply | Question") -> "Next":
@@ -108,6 +110,7 @@ class AuthSteps(ServerState):
     def _login_over(self, reply: Reply) -> Reply:
         login, self._login = self._login, None
         self._reading = Reading.COMMAND
+        self._move(State.READY)
         assert login is not None
         assert self.config.auth is not None
         if reply.code == 235:

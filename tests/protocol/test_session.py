@@ -16,6 +16,8 @@ def session(say=b"", tls=None):
     facts._core = core = ServerConnection(ServerConfig("mx.example"))
     if tls is not None:
         core.tls_established(tls)
+    core.next_event()
+    core.accept()
     core.receive_data(say)
     while core.next_event() is not NEED_DATA:
         if core.unanswered is not None:
