@@ -61,11 +61,25 @@ QUIT and 421 lead from everywhere to `closed`; NOOP, HELP, VRFY and EXPN lead no
 EXTENSIONS_INTRODUCTION = """## Extensions
 
 One entry of the registry drives both roles.
-It says what EHLO shows, which verbs and parameters are legal, how long a line may be, and what must be offered with it.
+It says what EHLO shows, which verbs and parameters are legal, and what their values are.
+It also says how long a line may be, and what must be offered with it.
 A server offers those marked "default" unless `ServerConfig(extensions=…)` says otherwise.
+What stands behind a keyword in italics is for the server's owner to choose: `extensions=["DELIVERBY 60"]`.
+A server refuses what goes beyond it, and a client does not send that.
 STARTTLS and AUTH come with the TLS and AUTH settings.
-An application adds its own by putting an `Extension` into that list.
+[Adding an extension](extending.md) shows how an application puts an entry of its own beside these.
 """
+EHLO_WORDS = {  # in words; how they come about is in the entry
+    "SIZE": "`max_message_size`",
+    "AUTH": "the mechanisms that can succeed",
+    "LIMITS": "RCPTMAX, and MAILMAX if there is one, of `Limits`",
+    "DELIVERBY": "*the least by-time of mode R*",
+    "FUTURERELEASE": "*the greatest HOLDFOR and the latest HOLDUNTIL*",
+    "MT-PRIORITY": "*the name of a policy*",
+    "NO-SOLICITING": "*keywords that are refused*",
+    "XCLIENT": "*names of attributes*",
+    "XFORWARD": "*names of attributes*",
+}
 
 
 def reference() -> str:
@@ -82,23 +96,36 @@ def reference() -> str:
 
 def protocol() -> str:
     """The page with the state tables and the extensions."""
+    smtp, lmtp = ((_headed(state_tables.rows(lmtp=lmtp)), state_tables.diagram(lmtp=lmtp)) for lmtp in (False, True))
+    states = [smtp[0], DIAGRAM, smtp[1], LMTP_STATES, *lmtp]
+    return "\n".join([PROTOCOL, STATES, *states, EXTENSIONS_INTRODUCTION, _extensions()])
+
+
+def _extensions():
+    heads = ["keyword", "defined in", "offered", "behind it", "verbs", "parameters of MAIL", "parameters of RCPT"]
     rows = [
         [
             each.keyword,
             each.reference,
             "default" if each.keyword in DEFAULT_EXTENSIONS else "",
+            EHLO_WORDS.get(each.keyword, ""),
             " ".join(each.verbs),
-            " ".join(each.mail_parameters),
-            " ".join(each.rcpt_parameters),
-            ", ".join(f"{n} {verb}" for n, verb in ((each.mail_octets, "MAIL"), (each.rcpt_octets, "RCPT")) if n),
-            " ".join(each.requires) + ("TLS" if each.needs_tls else ""),
+            ", ".join(_typed(codec) for codec in each.mail_codecs.values()),
+            ", ".join(_typed(codec) for codec in each.rcpt_codecs.values()),
+            str(each.mail_octets or ""),
+            str(each.rcpt_octets or ""),
+            " ".join(each.requires),
+            "yes" if each.needs_tls else "",
         ]
         for each in EXTENSIONS.values()
     ]
-    smtp, lmtp = ((_headed(state_tables.rows(lmtp=lmtp)), state_tables.diagram(lmtp=lmtp)) for lmtp in (False, True))
-    states = [smtp[0], DIAGRAM, smtp[1], LMTP_STATES, *lmtp]
-    heads = ["keyword", "defined in", "offered", "verbs", "MAIL parameters", "RCPT parameters", "adds octets", "needs"]
-    return "\n".join([PROTOCOL, STATES, *states, EXTENSIONS_INTRODUCTION, _table(heads, rows)])
+    return _table([*heads, "octets for MAIL", "octets for RCPT", "requires", "TLS only"], rows)
+
+
+def _typed(codec):
+    # Its keyword and the type of its value, as the function that reads it says.
+    returned = inspect.signature(codec.parse).return_annotation
+    return f"{codec.keyword}: {_annotation(returned)}"
 
 
 def wire(page: str) -> str:
@@ -108,8 +135,9 @@ def wire(page: str) -> str:
         for what, example, read_as, _, _ in TOLERANCES
     ]
     parameters = [
-        [f"`{keyword}`", codec.verb, " ".join(e.keyword for e in EXTENSIONS.values() if keyword in _parameters(e))]
-        for keyword, codec in PARAMETERS.items()
+        [f"`{keyword}`", verb, " ".join(e.keyword for e in EXTENSIONS.values() if keyword in _parameters(e))]
+        for verb, known in PARAMETERS.items()
+        for keyword in known
     ]
     page = _filled(page, "tolerances", _table(["what", "example", "read as"], tolerances))
     return _filled(page, "parameters", _table(["parameter", "of", "legal with"], parameters))

@@ -13,10 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
+    from smtpkit.protocol.extensions import Extension
     from smtpkit.protocol.message import Message
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
@@ -62,12 +63,15 @@ class ClientSettings:
         local_address: "tuple[str, int] | None",
         sock: "socket.socket | None",
         transcript: "Transcript | None",
+        extensions: "Iterable[Extension]" = (),
     ) -> None:
         self.target = target = Target.parse(where, port, tls=tls, auth=auth)
         options = target.options
         self.timeouts = _timeouts(timeouts, options)
         self.deadline = _deadline(deadline, options)
-        self.config = ClientConfig(local_hostname or options.get("local_hostname"), lmtp=target.lmtp)
+        self.config = ClientConfig(
+            local_hostname or options.get("local_hostname"), lmtp=target.lmtp, extensions=extensions
+        )
         self.local_address = local_address or _local_address(options)
         self.sock = sock
         self.transcript = transcript

@@ -23,11 +23,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from types import TracebackType
     from typing import Any, Self
 
     from smtpkit.protocol.credentials import Credentials
+    from smtpkit.protocol.extensions import Extension
     from smtpkit.protocol.retry import Retry
     from smtpkit.protocol.timeouts import Timeouts
     from smtpkit.protocol.tls_facts import TLSFacts
@@ -276,6 +277,7 @@ def connect(
     local_address: "tuple[str, int] | None" = None,
     sock: "socket.socket | None" = None,
     transcript: "Transcript | None" = None,
+    extensions: "Iterable[Extension]" = (),
 ) -> Connecting:
     """Connect to a server, and log in where credentials are given.
 
@@ -298,6 +300,7 @@ def connect(
         local_address: (host, port) to connect from.
         sock: a connected socket, in place of dialling; host and port still give the defaults.
         transcript: records the session.
+        extensions: Extension objects of your own.
 
     Returns:
         An object to await, or to enter with `async with`; either gives a Client.
@@ -312,6 +315,7 @@ def connect(
         client_certificate=client_certificate, server_hostname=server_hostname, unverified_tls=unverified_tls,
         auth=auth, allow_auth_in_clear=allow_auth_in_clear, timeouts=timeouts, deadline=deadline,
         local_hostname=local_hostname, local_address=local_address, sock=sock, transcript=transcript,
+        extensions=extensions,
     )
     # fmt: on
     return Connecting(settings)

@@ -105,9 +105,9 @@ def command(item: Command, client: "ClientConnection | None" = None) -> "Generat
     Raises:
         NotSupported: the server does not offer the extension that the command belongs to.
     """
-    extension = client and client.config.owners.verbs.get(item.verb)
-    if client and extension and extension.keyword not in client.capabilities and item.verb not in _ALWAYS_THERE:
-        if client.state is not State.CONNECTED:  # before any hello nothing is known
+    if client is not None and client.state is not State.CONNECTED:  # before any hello nothing is known
+        extension = None if item.verb in _ALWAYS_THERE else client.config.owners.verbs.get(item.verb)
+        if extension is not None and extension.keyword not in client.capabilities:
             name = extension.keyword
             raise NotSupported(f"{item.verb} needs {name}, which the server does not offer", extension=name)
     (reply,) = yield (item,)

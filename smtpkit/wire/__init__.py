@@ -2,6 +2,7 @@
 
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.capabilities import Capabilities
+from smtpkit.wire.capability_values import HoldLimits
 from smtpkit.wire.commands import (
     Auth,
     Bdat,
@@ -27,6 +28,7 @@ from smtpkit.wire.commands import (
 )
 from smtpkit.wire.dots import DotStuffer, DotUnstuffer, dot_stuff, dot_unstuff
 from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
+from smtpkit.wire.parameters import ParameterCodec
 from smtpkit.wire.replies import Reply, parse_reply
 from smtpkit.wire.status import EnhancedStatus
 
@@ -45,12 +47,14 @@ __all__ = [
     "Expn",
     "Helo",
     "Help",
+    "HoldLimits",
     "Lhlo",
     "Mail",
     "Mailbox",
     "MessageTracking",
     "Noop",
     "OriginalRecipient",
+    "ParameterCodec",
     "Quit",
     "Rcpt",
     "Reply",
