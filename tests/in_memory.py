@@ -36,7 +36,7 @@ PASSWORD, TOKEN = "pässword-77", "token-88"
 
 
 class FakeTLS:
-    """What has TLS's methods and costs nothing: a hello each way, the client's first, then octets that are not plain."""
+    """What has TLS's methods and costs nothing: a hello each way, the client's first, then octets not in clear."""
 
     HELLO = b"\x16hello"
 

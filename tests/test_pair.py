@@ -1,4 +1,4 @@
-"""The two roles in memory: whatever is sent, refused, delayed, cut into pieces and lost, both sides tell the same story.
+"""The two roles in memory: whatever is sent, refused, delayed and lost, both sides tell the same story.
 
 `SMTPKIT_PAIR_EXAMPLES` runs the machine with that many examples, each time others, and prints what it did.
 """
@@ -207,19 +207,15 @@ def error_is_true(error, told, took, line):
         assert not took
 
 
+def by_side(transcript):
+    """What each side said, but for content."""
+    lines = [each for each in str(transcript).split("\n") if "octets of content" not in each]
+    return {side: [each for each in lines if each.startswith(side)] for side in ("C: ", "S: ")}
+
+
 def transcripts_agree(line, *, whole):
     """Each side has the other's words in the other's order, as far as they came; and nobody's secrets."""
-    mine, theirs = (
-        {
-            side: [
-                each
-                for each in str(transcript).split("\n")
-                if each.startswith(side) and "octets of content" not in each
-            ]
-            for side in ("C: ", "S: ")
-        }
-        for transcript in line.said
-    )
+    mine, theirs = map(by_side, line.said)
     assert theirs["C: "] == mine["C: "][: len(theirs["C: "])]
     assert mine["S: "] == theirs["S: "][: len(mine["S: "])]
     if whole:
