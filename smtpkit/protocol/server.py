@@ -192,6 +192,7 @@ class ServerConnection(ServerSteps):
 
     def _read_opening(self) -> "Next":
         self._reading = Reading.COMMAND
+        self._unread_before = len(self._lines)
         return self._wait(Connect(), self._greeting())
 
     def _read_command(self) -> "Next":

@@ -80,6 +80,7 @@ class ServerState:
         "_row",
         "_smtputf8",
         "_standard",
+        "_unread_before",
         "_withheld",
         "config",
         "hello_name",
@@ -106,6 +107,7 @@ class ServerState:
         self._chunk: c.Bdat = c.Bdat(0)  # the last one
         self._refused_chunk: tuple[int, Reply] = (0, say.OK)  # octets that are still to come, and the answer
         self._standard: Reply = say.OK
+        self._unread_before = 0  # octets, when the greeting was asked for
         self._eof = False
         self._login_failures = 0
         self._withheld: frozenset[str] = frozenset()  # mechanisms that cannot succeed on this connection

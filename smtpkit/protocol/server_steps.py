@@ -33,8 +33,9 @@ class ServerSteps(AuthSteps):
         return Reply(220, f"{self.config.hostname} {'LMTP' if self.config.lmtp else 'ESMTP'}")
 
     def _accept_connect(self, event: Connect, reply: Reply) -> None:
-        if len(self._lines):
-            # Who does not wait for the greeting is no mail client (RFC 5321 section 4.3.1).
+        if len(self._lines) > self._unread_before:
+            # Who does not wait while the greeting is decided is no mail client (RFC 5321 section 4.3.1).  What was
+            # there before the question came up, as a whole session handed in at once, says nothing of that.
             self._say(say.EARLY)
             self._end_session()
             return

@@ -6,16 +6,11 @@ HEADER = b"PROXY TCP4 192.0.2.7 198.51.100.2 40000 25\r\n"
 SESSION = b"EHLO c.example\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\nhi\r\n.\r\nQUIT\r\n"
 
 
-async def said_to(server, octets, then=b""):
-    """What the server says to these octets, and to others once it has greeted."""
+async def said_to(server, octets):
     reader, writer = await asyncio.open_connection(*server.address)
     try:
         writer.write(octets)
-        said = b""
-        if then:
-            said = await asyncio.wait_for(reader.readline(), 10)
-            writer.write(then)
-        return said + await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 10)
     finally:
         writer.close()
         await writer.wait_closed()
@@ -28,7 +23,7 @@ async def test_the_header_says_who_sent_the_message(kit):
         inbox.append(message)
 
     async with kit.serve(handler, proxy_protocol=True) as server:
-        said = await said_to(server, HEADER, SESSION)
+        said = await said_to(server, HEADER + SESSION)
     assert said.startswith(b"220 ")
     assert said.splitlines()[-1].startswith(b"221 ")
     assert [message.session.peer for message in inbox] == [("192.0.2.7", 40000)]

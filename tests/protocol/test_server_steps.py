@@ -27,6 +27,9 @@ class TestGreeting:
         assert play.kinds == ["Connect"]
         assert Play(config(lmtp=True)).greeting == b"220 mx.example LMTP\r\n"
 
+    def test_a_session_may_be_handed_in_whole(self):
+        assert codes(Play(say=b"EHLO c.example\r\nQUIT\r\n").greeting) == [220, 250, 221]
+
     @pytest.mark.parametrize("octets", [b"EHLO c.example\r\nQUIT\r\n", b"E", b"\x16"])
     def test_who_does_not_wait_for_it_gets_none(self, octets):
         play = Play(decisions={Connect: None})
