@@ -4,7 +4,7 @@ from collections import deque
 
 from smtpkit.errors import LocalProtocolError, ParseError, RemoteProtocolError
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
-from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
+from smtpkit.protocol.states import END_OF_DATA, LMTP, LMTP_REFUSALS, SMTP, SMTP_REFUSALS, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.dots import DotStuffer
@@ -68,6 +68,7 @@ class ClientConnection:
         "_lines",
         "_out",
         "_owed",
+        "_refusals",
         "_secret",
         "_stuffer",
         "_table",
@@ -93,6 +94,7 @@ class ClientConnection:
         self.greeting: Reply | None = None
         self.closing: Reply | None = None  # the 421, or other reply, after which nothing can follow
         self._table = LMTP if config.lmtp else SMTP
+        self._refusals = LMTP_REFUSALS if config.lmtp else SMTP_REFUSALS
         self._ahead = State.CONNECTED  # the state if all that is owed turns out well
         self._owed = deque([GREETING])  # what has no reply yet, by its name in the table of states
         self._accepted = 0  # recipients of this transaction
@@ -277,7 +279,8 @@ class ClientConnection:
 
     def _succeeded(self, step: str, reply: "Reply") -> None:
         if step in _ENDS_MESSAGE:
-            self.state = self._ended()
+            self.state = State.READY
+            self._accepted = 0
             return
         # A server that gives 354 where it should not must still be given content (RFC 2920 section 3.1).
         following = State.DATA if step == "DATA" else self._table[self.state].get(step)
@@ -303,22 +306,15 @@ class ClientConnection:
             self._close()
 
     def _failed(self, step: str, reply: "Reply") -> None:
-        if step == END_OF_DATA or (self.lmtp and step in _ENDS_MESSAGE):
-            self.state = self._ended()
-        elif step in _CHUNKS and self.state in (State.MAIL, State.RCPT, State.BDAT):
-            # What is left of the transaction is not known, LAST or not: only RSET can follow (RFC 3030 section 2).
-            self.state = State.BDAT_FAILED
+        following = self._refusals[self.state].get(step)
+        if following is not None:
+            self.state = following
+        if step in _ENDS_MESSAGE:
+            self._accepted = 0
         elif step == "AUTH":
             self._secret = b""
-            self.state = State.READY
-        elif step == GREETING:
-            self.state = State.REFUSED
         if step in _CHUNKS and reply.code in _UNKNOWN_COMMAND:
             self.closing = reply  # it has taken the chunk for commands, or will
-
-    def _ended(self) -> State:
-        self._accepted = 0
-        return State.READY
 
     def _starttls(self) -> None:
         if len(self._lines):

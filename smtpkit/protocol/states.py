@@ -8,7 +8,7 @@ What answers of another kind do stands in a second table.
 
 import enum
 
-__all__ = ["ANSWERS", "END_OF_DATA", "LMTP", "ROWS", "SMTP", "State"]
+__all__ = ["ANSWERS", "END_OF_DATA", "LMTP", "LMTP_REFUSALS", "ROWS", "SMTP", "SMTP_REFUSALS", "State"]
 
 
 class State(enum.Enum):
@@ -113,3 +113,16 @@ def _lmtp(rows: dict[tuple[State, str], State]) -> dict[tuple[State, str], State
 
 SMTP = _nested(ROWS)
 LMTP = _nested(_lmtp(ROWS))
+
+# The same answers for a client to look up, by what was refused; what is not here leaves the state as it was.
+_REFUSALS: dict[tuple[State, str], State] = {
+    (GREETING, "greeting"): REFUSED,
+    (AUTH, "AUTH"): READY,
+    (DATA, END_OF_DATA): READY,
+    # Not every server takes a refused BDAT LAST for the end of the transaction: RSET makes it sure.
+    **{(state, chunk): BDAT_FAILED for state in (MAIL, RCPT, BDAT) for chunk in ("BDAT", "BDAT LAST")},
+}
+
+SMTP_REFUSALS = _nested(_REFUSALS)
+# In LMTP each recipient has had an answer then, and the message is over   RFC 2033 4.2
+LMTP_REFUSALS = _nested({**_REFUSALS, **{(state, "BDAT LAST"): READY for state in (MAIL, RCPT, BDAT, BDAT_FAILED)}})
