@@ -80,8 +80,8 @@ class TestCertificate:
                 async with mixed.connect(server, auth=credentials, **where) as client:
                     assert client.capabilities.auth == ("EXTERNAL",)
                     await client.send("a@a.example", "b@b.example", BODY)
+            other = Credentials(authzid="root@example.com", mechanisms=["EXTERNAL"])
             with pytest.raises(AuthenticationError, match="535"):
-                other = Credentials(authzid="root@example.com", mechanisms=["EXTERNAL"])
                 await mixed.connected(server, auth=other, **where)
         assert seen == ["client@example.com"] * 2
 
@@ -153,12 +153,12 @@ class TestRecords:
                 return _real(*arguments, **options)
 
             monkeypatch.setattr(hashlib, name, hashing)
-        async with asyncio_kit.serve(auth=AuthPolicy({"tim": secret}, allow_in_clear=True)) as server:
-            async with asyncio_kit.peer(server) as peer:
-                await peer.reply()
-                name = "SCRAM-SHA-256 biwsbj10aW0scj1hYmM=" if secret is SECRET else "PLAIN AHRpbQBndWVzcw=="
-                reply = await peer.say("EHLO client.example", f"AUTH {name}")
-                assert reply.code == (334 if secret is SECRET else 535)
+        auth = AuthPolicy({"tim": secret}, allow_in_clear=True)
+        async with asyncio_kit.serve(auth=auth) as server, asyncio_kit.peer(server) as peer:
+            await peer.reply()
+            name = "SCRAM-SHA-256 biwsbj10aW0scj1hYmM=" if secret is SECRET else "PLAIN AHRpbQBndWVzcw=="
+            reply = await peer.say("EHLO client.example", f"AUTH {name}")
+            assert reply.code == (334 if secret is SECRET else 535)
         assert threads
         assert threading.main_thread() not in threads
 
@@ -208,9 +208,9 @@ class TestTokens:
             return "fresh"
 
         auth = AuthPolicy(tokens=lambda question: question.token == "fresh", allow_in_clear=True)
-        async with asyncio_kit.serve(auth=auth) as server:
-            async with asyncio_kit.connect(server, auth=Credentials("tim", token=provider)):
-                pass
+        credentials = Credentials("tim", token=provider)
+        async with asyncio_kit.serve(auth=auth) as server, asyncio_kit.connect(server, auth=credentials) as client:
+            assert client.capabilities.auth == ("OAUTHBEARER", "XOAUTH2")
 
 
 async def test_a_refusal_of_a_known_provider_is_explained(kit):

@@ -1,14 +1,31 @@
-"""Credentials: kept, and not shown."""
+"""Whom a client logs in as."""
 
-from smtpkit.protocol import Credentials
+import pytest
+
+from smtpkit.errors import ParseError
+from smtpkit.protocol.credentials import Credentials
+from smtpkit.sasl.mechanism import Mechanism
+from smtpkit.sasl.plain import Plain
 
 
-def test_a_secret_is_not_shown():
-    credentials = Credentials("tim", "sesame", token="opener", authzid="root")
-    assert repr(credentials) == str(credentials) == "Credentials('tim', <hidden>)"
-    assert (credentials.password, credentials.token, credentials.authzid) == ("sesame", "opener", "root")
+def test_secrets_are_not_shown():
+    assert repr(Credentials("tim", "secret")) == "Credentials('tim', <hidden>)"
+    assert "tok" not in repr(Credentials("tim", token="tok"))
 
 
-def test_equal_ones_are_equal():
-    assert Credentials("tim", "a") == Credentials("tim", "a") != Credentials("tim", "b")
-    assert Credentials("tim").password is None
+def test_equal_credentials_are_equal():
+    assert Credentials("tim", "secret") == Credentials("tim", "secret")
+    assert Credentials("tim", "secret") != Credentials("tim", "secret", authzid="root")
+    assert hash(Credentials("tim", mechanisms=["PLAIN"])) == hash(Credentials("tim", mechanisms=["plain"]))
+
+
+def test_mechanisms_are_names_or_classes():
+    assert Credentials().mechanisms is None
+    assert Credentials(mechanisms="external").mechanisms == ("EXTERNAL",)
+    assert Credentials(mechanisms=["plain", Plain]).mechanisms == ("PLAIN", Plain)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAINT", Mechanism, 7])
+def test_what_is_no_mechanism_is_refused_at_once(mechanism):
+    with pytest.raises(ParseError, match="mechanism"):
+        Credentials("tim", "secret", mechanisms=[mechanism])

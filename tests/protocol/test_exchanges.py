@@ -1,15 +1,12 @@
 """The short exchanges: what they say to which reply, and how they end."""
 
-import pickle
 from binascii import b2a_base64
 
 import pytest
 
 from smtpkit.errors import (
-    AuthenticationError,
     ConnectionLost,
     LocalProtocolError,
-    NotSupported,
     ParseError,
     RecipientsRefused,
     RemoteProtocolError,
@@ -22,7 +19,6 @@ from smtpkit.protocol.exchanges import (
     command,
     greeting,
     hello,
-    login,
     one_message,
     opening,
     quit_session,
@@ -30,8 +26,7 @@ from smtpkit.protocol.exchanges import (
     start_tls,
 )
 from smtpkit.protocol.sending import Sending
-from smtpkit.sasl import server_mechanism
-from smtpkit.wire.commands import Mail, Noop, StartTLS
+from smtpkit.wire.commands import Mail, Noop
 
 TIM = Credentials("tim", "secret")
 NAME = "c.example"
@@ -157,226 +152,6 @@ def test_starttls_that_is_refused_is_an_error(play, ready):
     core = ready("STARTTLS")
     with pytest.raises(TLSError, match="refused STARTTLS: 454 later"):
         play(core, start_tls(core), ["C: STARTTLS", "S: 454 later"])
-
-
-# Login
-
-
-def test_plain_goes_with_its_initial_response(play, ready):
-    core = ready("AUTH PLAIN", tls=True)
-    script = [f"C: AUTH PLAIN {b64(b'tim'.join([bytes(1)] * 2) + b'secret')}", "S: 235 2.7.0 welcome"]
-    played = play(core, login(core, TIM), script)
-    assert played.result.code == 235
-    assert played.rounds == 1  # and no EHLO follows
-
-
-def test_in_clear_no_secret_is_shown_unless_allowed(play, ready):
-    core = ready("AUTH PLAIN LOGIN")
-    with pytest.raises(NotSupported, match="allow_auth_in_clear") as info:
-        play(core, login(core, TIM), [])
-    assert info.value.extension == "AUTH"
-    response = b64(b"\0tim\0secret")
-    play(core, login(core, TIM, allow_in_clear=True), [f"C: AUTH PLAIN {response}", "S: 235 ok"])
-
-
-def test_what_was_offered_before_tls_does_not_count(play, ready):
-    core = ready("AUTH PLAIN", "STARTTLS")
-    core.send(StartTLS())
-    core.data_to_send()
-    core.receive_data(b"220 go\r\n")
-    core.next_event()
-    core.tls_established(TLSFacts("TLSv1.3", "x"))
-    with pytest.raises(NotSupported, match="no AUTH"):
-        play(core, login(core, TIM), [])
-
-
-def test_a_server_without_auth_may_want_tls_first(play, ready):
-    with pytest.raises(NotSupported, match="only after STARTTLS"):
-        play(ready(), login(ready(), TIM), [])
-    with pytest.raises(NotSupported) as info:
-        play(ready(), login(ready(tls=True), TIM), [])
-    assert "STARTTLS" not in str(info.value)
-
-
-@pytest.mark.parametrize(
-    ("credentials", "words"),
-    [(Credentials("tim"), "user name alone"), (Credentials("tim", token="t"), "with a token")],
-)
-def test_without_a_mechanism_the_error_says_what_there_is(play, ready, credentials, words):
-    core = ready("AUTH PLAIN", tls=True)
-    with pytest.raises(NotSupported, match=words):
-        play(core, login(core, credentials), [])
-
-
-def test_a_long_initial_response_waits_for_the_challenge(play, ready):
-    core = ready("AUTH XOAUTH2", tls=True)
-    token = "t" * 400
-    response = b64(f"user=tim\1auth=Bearer {token}\1\1".encode())
-    script = ["C: AUTH XOAUTH2", "S: 334 Go ahead", f"C: {response}", "S: 235 ok"]
-    play(core, login(core, Credentials("tim", token=token)), script)
-
-
-def test_a_refused_token_tells_why(play, ready):
-    core = ready("AUTH XOAUTH2", tls=True)
-    response = b64(b"user=tim\1auth=Bearer tok\1\1")
-    script = [
-        f"C: AUTH XOAUTH2 {response}",
-        f"S: 334 {b64(b'{' + bytes([34]) + b'status' + bytes([34]) + b':' + bytes([34]) + b'400' + bytes([34, 125]))}",
-        "C: ",
-        "S: 535 5.7.8 no",
-    ]
-    with pytest.raises(AuthenticationError, match="400"):
-        play(core, login(core, Credentials("tim", token="tok")), script)
-
-
-def test_a_user_name_and_a_secret_may_be_fetched_when_they_are_needed(play, ready):
-    core = ready("AUTH OAUTHBEARER", tls=True)
-    asked = []
-    credentials = Credentials(lambda: "tim", token=lambda: asked.append(1) or "tok")
-    assert not asked
-    response = b64(b"n,a=tim,\1auth=Bearer tok\1\1")
-    play(core, login(core, credentials), [f"C: AUTH OAUTHBEARER {response}", "S: 235 ok"])
-    assert asked == [1]
-
-
-@pytest.mark.parametrize("prompts", [("VXNlcm5hbWU6", "UGFzc3dvcmQ6"), ("Go ahead", "now"), ("", "=")])
-def test_login_does_not_read_its_prompts(play, ready, prompts):
-    core = ready("AUTH LOGIN", tls=True)
-    script = ["C: AUTH LOGIN", f"S: 334 {prompts[0]}", "C: dGlt", f"S: 334 {prompts[1]}", "C: c2VjcmV0", "S: 235 ok"]
-    play(core, login(core, TIM), script)
-
-
-def test_plain_ignores_a_prompt_in_clear_text(play, ready):
-    core = ready("AUTH PLAIN", tls=True)
-    password = "p" * 400
-    script = ["C: AUTH PLAIN", "S: 334 Go ahead", f"C: {b64(b'%ctim%c' % (0, 0) + password.encode())}", "S: 235 ok"]
-    play(core, login(core, Credentials("tim", password)), script)
-
-
-def test_a_challenge_too_many_is_cancelled(play, ready):
-    core = ready("AUTH PLAIN", tls=True)
-    script = [f"C: AUTH PLAIN {b64(b'%ctim%csecret' % (0, 0))}", "S: 334 more", "C: *", "S: 501 cancelled"]
-    with pytest.raises(AuthenticationError, match="challenge is not valid"):
-        play(core, login(core, TIM), script)
-    assert core.idle
-
-
-@pytest.mark.parametrize("challenge", ["hello there", b64(b"r=other,s=QQ==,i=4096")])
-def test_a_challenge_that_cannot_be_understood_is_cancelled(play, ready, challenge):
-    core = ready("AUTH SCRAM-SHA-256")
-    script = [b"C: AUTH SCRAM-SHA-256 ", f"S: 334 {challenge}"]
-    exchange = login(core, TIM)
-    (first,) = next(exchange)
-    core.send(first)
-    core.receive_data(script[1][3:].encode() + b"\r\n")
-    (response,) = exchange.send((core.next_event(),))
-    assert response.octets is None
-    core.send(response)
-    core.receive_data(b"501 5.7.0 as you like\r\n")
-    with pytest.raises(AuthenticationError) as info:
-        exchange.send((core.next_event(),))
-    assert info.value.reply.code == 501
-
-
-@pytest.mark.parametrize("line", ["535 5.7.8 wrong", "454 4.7.0 later", "534 too weak"])
-def test_there_is_one_attempt(play, ready, line):
-    core = ready("AUTH PLAIN LOGIN CRAM-MD5", tls=True)
-    with pytest.raises(AuthenticationError, match="AUTH PLAIN") as info:
-        play(core, login(core, TIM), [f"C: AUTH PLAIN {b64(b'%ctim%csecret' % (0, 0))}", f"S: {line}"])
-    error = info.value
-    assert error.may_retry == (line[0] == "4")
-    assert error.command.verb == "AUTH"
-    assert b"secret" not in pickle.dumps(error)
-    assert b64(b"secret")[:6].encode() not in pickle.dumps(error)
-
-
-def test_a_secret_that_cannot_be_written_is_not_sent(play, ready):
-    core = ready("AUTH PLAIN", tls=True)
-    with pytest.raises(ParseError):
-        play(core, login(core, Credentials("tim", "a\0b")), [])
-
-
-def scram(core, credentials, password, *, forged=False, skipped=False, **facts):
-    """Play a SCRAM server to login(); returns the mechanism that was used and the first message."""
-    exchange = login(core, credentials)
-    (auth,) = next(exchange)
-    server = server_mechanism(auth.mechanism, auth.initial_response, **facts)
-    step = next(server)  # FetchSecret
-    challenge = server.send(password)
-    core.send(auth)
-    try:
-        while True:
-            octets = challenge.octets
-            if octets.startswith(b"v=") and forged:
-                octets = b"v=" + b64(b"x" * 32).encode()
-            core.receive_data(
-                b"235 ok\r\n" if octets.startswith(b"v=") and skipped else b"334 %s\r\n" % b64(octets).encode()
-            )
-            (response,) = exchange.send((core.next_event(),))
-            core.send(response)
-            if response.octets is None:
-                core.receive_data(b"501 cancelled\r\n")
-                exchange.send((core.next_event(),))
-            try:
-                challenge = server.send(response.octets)
-            except StopIteration as end:
-                identity = end.value
-                core.receive_data(b"235 ok\r\n")
-                exchange.send((core.next_event(),))
-    except StopIteration as end:
-        reply = end.value
-    assert (identity, reply.code) == ("tim", 235)
-    assert step.username == "tim"
-    return auth
-
-
-def test_scram_is_preferred_and_shows_no_secret(ready):
-    core = ready("AUTH PLAIN SCRAM-SHA-256")
-    auth = scram(core, TIM, "secret")
-    assert auth.mechanism == "SCRAM-SHA-256"
-    assert auth.initial_response.startswith(b"n,,")
-
-
-def test_a_scram_server_must_prove_itself(ready):
-    with pytest.raises(AuthenticationError, match="challenge is not valid"):
-        scram(ready("AUTH SCRAM-SHA-256"), TIM, "secret", forged=True)
-    with pytest.raises(AuthenticationError, match="without the server's proof"):
-        scram(ready("AUTH SCRAM-SHA-256"), TIM, "secret", skipped=True)
-
-
-@pytest.fixture
-def certificate(request):
-    import ssl
-    from pathlib import Path
-
-    pem = (Path(__file__).parents[1] / "certificates" / "server.pem").read_text()
-    body = pem[pem.index(ssl.PEM_HEADER) :]
-    return ssl.PEM_cert_to_DER_cert(body[: body.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)])
-
-
-def with_certificate(core, certificate):
-    core.tls = TLSFacts("TLSv1.3", "x", True, certificate)
-    return core
-
-
-def test_scram_binds_to_the_certificate_where_the_server_can(ready, certificate):
-    from smtpkit.sasl.channel_binding import tls_server_end_point
-
-    core = with_certificate(ready("AUTH SCRAM-SHA-256 SCRAM-SHA-256-PLUS"), certificate)
-    auth = scram(core, TIM, "secret", channel_binding=tls_server_end_point(certificate))
-    assert auth.mechanism == "SCRAM-SHA-256-PLUS"
-    assert auth.initial_response.startswith(b"p=tls-server-end-point,")
-
-
-def test_scram_says_that_no_binding_was_offered(ready, certificate):
-    auth = scram(with_certificate(ready("AUTH SCRAM-SHA-256"), certificate), TIM, "secret")
-    assert auth.initial_response.startswith(b"y,,")
-
-
-def test_scram_is_silent_about_a_binding_that_is_offered_and_not_used(ready, certificate):
-    core = with_certificate(ready("AUTH SCRAM-SHA-256 SCRAM-SHA-224-PLUS"), certificate)
-    auth = scram(core, TIM, "secret")
-    assert auth.initial_response.startswith(b"n,,")
 
 
 # The opening
