@@ -26,6 +26,8 @@ MODULES = {
     "smtpkit.sync": "Client and server with blocking sockets and threads.",
     "smtpkit.asyncio": "Client and server for asyncio.",
     "smtpkit.stores": "Where a server puts what it receives.",
+    "smtpkit.protocol.transcript_entries": "What a `Transcript` is made of.",
+    "smtpkit.protocol.replay": "A transcript played again.",
     "smtpkit.tls": "TLS without a socket, and the settings for it.",
 }
 REFERENCE = """# Reference

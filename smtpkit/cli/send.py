@@ -59,7 +59,7 @@ def configure(parser: "ArgumentParser") -> None:
     session.add_argument("--password-file", metavar="F", help="its first line is the password")
     session.add_argument("--timeout", type=seconds, metavar="S", help="seconds for each wait")
     session.add_argument("--transcript", action="store_true", help="show the session on standard error")
-    session.add_argument("--transcript-file", metavar="F", help="write the session to a file")
+    session.add_argument("--transcript-file", metavar="F", help="write the session to a file, to be played again")
 
 
 def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
@@ -144,4 +144,6 @@ def _transcript(arguments: "Namespace", resources: ExitStack) -> Transcript | No
         for each in shows:
             each(line)
 
-    return Transcript(record)
+    transcript = Transcript(record)
+    resources.callback(transcript.flush)  # of a message whose connection was lost
+    return transcript

@@ -374,6 +374,8 @@ class ClientConnection:
     def _close(self) -> None:
         self.state = self._ahead = State.CLOSED
         self.transport = Transport.CLOSE
+        if self.transcript is not None:
+            self.transcript.flush()
 
     def _out_of_order(self, what: str) -> LocalProtocolError:
         allowed = [verb for verb in self._table[self._ahead] if verb != END_OF_DATA]

@@ -221,6 +221,8 @@ class ServerState:
         self._reading = Reading.END
         self.transport = Transport.CLOSE
         self._lines.clear()
+        if self.transcript is not None:
+            self.transcript.flush()
 
     def _starved(self) -> "Next":
         if not self._eof:

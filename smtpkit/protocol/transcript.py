@@ -41,7 +41,7 @@ class Transcript:
     TLS began; `parse()` reads them back without loss.  What is not printable stands there as `\x1b`.
 
     Args:
-        show: called with each line as it happens; None to only collect.
+        show: called with each line as it happens, the size of content when it is over; None to only collect.
         content: True to keep the first lines of each message's content, False to keep its size only.
         entries: what was said before.
     """
@@ -167,6 +167,13 @@ class Transcript:
         """TLS is up."""
         self._add(TLSStarted(version))
 
+    def flush(self) -> None:
+        """Nothing more is said: show what there is of content that was cut off."""
+        if self._size:
+            for each in self._tail():
+                self._record(each)
+            self._content_over()
+
     def _content_line(self, line: bytes, *, ended: bool = True) -> Line:
         return Line(CLIENT, b"." + line if self._dotted and line[:1] == b"." else line, ended=ended)
 
@@ -184,10 +191,7 @@ class Transcript:
         self._rest = b""  # the line under way
 
     def _add(self, entry: "Entry") -> None:
-        if self._size:
-            for each in self._tail():
-                self._record(each)
-            self._content_over()
+        self.flush()
         self._record(entry)
 
     def _record(self, entry: "Entry") -> None:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from smtpkit import Transcript, Transport
+from smtpkit.protocol.replay import ScriptedClient
+from smtpkit.protocol.target import Target
+
 CERTIFICATES = Path(__file__).parents[1] / "certificates"
 GREETING = b"220 mx.example ESMTP\r\n"
 OK = b"250 2.1.0 OK\r\n"
@@ -276,6 +280,19 @@ def test_the_transcript_goes_to_standard_error_and_to_a_file(smtpkit, maildir, t
     assert "\nC: MAIL FROM:<a@b.example>" in finished.stderr
     assert finished.stderr.splitlines()[-1].startswith("S: 221 ")
     assert record.read_text() == finished.stderr
+
+
+def test_a_transcript_in_a_file_can_be_played_to_a_server_again(smtpkit, maildir, tmp_path):
+    url, _ = maildir
+    record = tmp_path / "record"
+    smtpkit("send", url, *ENVELOPE, "--transcript-file", record, input=MESSAGE)
+    target = Target.parse(url)
+    script = ScriptedClient(Transcript.parse(record.read_text(encoding="utf-8")))
+    with socket.create_connection((target.host, target.port)) as sock:
+        while script.transport is Transport.READ:
+            sock.sendall(script.data_to_send())
+            script.receive_data(sock.recv(65536))
+    assert script.done
 
 
 @pytest.fixture

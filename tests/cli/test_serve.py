@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from smtpkit import Transcript
+
 CERTIFICATES = Path(__file__).parents[1] / "certificates"
 SERVER = str(CERTIFICATES / "server.pem")
 MESSAGE = b"Subject: dots\r\n\r\n.\r\n..two\r\n.\x80\xff\r\n"
@@ -209,6 +211,8 @@ def test_verbose_shows_each_session_with_its_number_and_no_password(serving):
     assert mail.lower() in [line.lower() for line in lines]  # smtplib writes verbs in either case
     assert "pass" not in shown
     assert "AHUAcGFzcw" not in shown
+    first = Transcript.parse("\n".join(line[4:] for line in lines if line.startswith("[1] ")))
+    assert first.lines[-1].startswith("S: 221 ")
 
 
 def test_all_addresses_of_a_host(serving):

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError, SMTPError
-from smtpkit.protocol import CHUNK, CLOSE, DONE, READ, WRITE, AuthPolicy, ClientConfig, ClientConnection, Credentials
+from smtpkit.protocol import (
+    CHUNK,
+    CLOSE,
+    DONE,
+    READ,
+    WRITE,
+    AuthPolicy,
+    BodyChunk,
+    ClientConfig,
+    ClientConnection,
+    Credentials,
+)
 from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.exchanges import opening, quit_session
@@ -20,6 +31,7 @@ from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.protocol.transcript import Transcript, without_secrets
 from smtpkit.protocol.transcript_entries import Comment, ContentSize, Line, TLSStarted
 from smtpkit.sasl import mechanism_names
+from smtpkit.wire.commands import parse_command
 
 EXTENSIONS = ("PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES")
 
@@ -97,6 +109,40 @@ class TestRecording:
             transcript.content(b"x" * 10_000)
         transcript.reply(b"250 Ok")
         assert transcript.lines == ["C: " + "x" * 4096 + "\\", "C: <1000000 octets of content>", "S: 250 Ok"]
+
+    @pytest.mark.parametrize("content", [False, True])
+    def test_of_content_that_is_cut_off_what_came_is_shown(self, content):
+        shown = []
+        transcript = Transcript(shown.append, content=content)
+        transcript.content(b"one\r\ntw")
+        transcript.flush()
+        transcript.flush()
+        assert shown == transcript.lines == (["C: one", "C: tw\\"] if content else ["C: <7 octets of content>"])
+
+    def test_a_server_shows_it_when_the_client_has_gone(self):
+        shown = []
+        core = ServerConnection(ServerConfig("mx.example"), transcript=Transcript(shown.append))
+        core.receive_data(b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<b@b.example>\r\nDATA\r\nabc\r\n")
+        core.receive_data(b"")
+        while not core.closed:
+            core.next_event()
+            if core.unanswered is not None:
+                core.accept()
+        assert shown[-1] == "C: <5 octets of content>"
+
+    def test_a_client_shows_it_when_the_server_has_gone(self):
+        shown = []
+        core = ClientConnection(ClientConfig(), transcript=Transcript(shown.append))
+        core.receive_data(b"220 a\r\n")
+        core.next_event()
+        for line in (b"EHLO c", b"MAIL FROM:<>", b"RCPT TO:<b@b.example>", b"DATA"):
+            core.send(parse_command(line))
+            core.receive_data(b"354 go\r\n" if line == b"DATA" else b"250 ok\r\n")
+            core.next_event()
+        core.send(BodyChunk(b"abc\r\n"))
+        core.receive_data(b"")
+        core.next_event()
+        assert shown[-1] == "C: <5 octets of content>"
 
 
 class TestSecrets:
