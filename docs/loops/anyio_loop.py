@@ -1,4 +1,9 @@
-"""AnyIO, over asyncio or Trio: a message through a server and a client."""
+"""AnyIO, over asyncio or Trio: a message through a server and a client.
+
+Two things are AnyIO's own under asyncio: a write that fails closes the socket, and what the peer said just before is
+lost unless it was read; and from a connection that was accepted it reads without bound until it has once had to wait,
+so that a client which floods from its first octet on is held by the memory alone.  `smtpkit.asyncio` has neither.
+"""
 
 # ruff: noqa: S610 (no Django is near)
 
@@ -36,10 +41,7 @@ Arrivals = MemoryObjectReceiveStream[bytes]
 
 @asynccontextmanager
 async def reading(stream: SocketStream) -> AsyncIterator[Arrivals]:
-    """Close the stream in the end; until then read one piece ahead, also while a write waits.
-
-    Under asyncio a write that fails closes the socket, and what the peer said just before is lost unless it was read.
-    """
+    """Close the stream in the end; until then read one piece ahead, also while a write waits."""
     into, arrivals = anyio.create_memory_object_stream[bytes](0)
 
     async def read() -> None:

@@ -78,6 +78,11 @@ class ByHand:
                 return parse_reply(octets)
         return None
 
+    def fill(self, octets, times):
+        """Write, and read nothing; a time-out is that of a single write."""
+        for _ in range(times):
+            self.sock.send(octets)
+
     def codes(self):
         """All codes until the end."""
         return [reply.code for reply in iter(self.reply, None)]
@@ -163,11 +168,12 @@ def test_a_client_that_says_an_octet_now_and_then_is_left_too(loop, inbox):
 
 
 def test_a_client_that_does_not_read_is_read_no_more_and_left(loop, inbox):
-    limits = Limits(idle=1.0, commands=10**9)
-    with loop.serve(inbox, config(limits=limits)) as address, ByHand(address, SO_RCVBUF=4096) as client:
-        client.sock.settimeout(0.5)
+    verbose = ServerConfig(".".join(["x" * 60] * 4), limits=Limits(idle=0.5, commands=10**9))
+    with loop.serve(inbox, verbose) as address, ByHand(address, SO_RCVBUF=65536) as client:
+        assert client.reply().code == 220
+        client.sock.settimeout(0.25)
         with pytest.raises(TimeoutError):
-            client.sock.sendall(b"EHLO c.example\r\n" * 4_000_000)
+            client.fill(b"EHLO c.example\r\n" * 4000, 1000)  # 64 MB
         client.sock.settimeout(PATIENCE)
         with suppress(ConnectionError):
             while client.sock.recv(65536):
