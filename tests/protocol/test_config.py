@@ -6,6 +6,7 @@ from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.config import ClientConfig, ServerConfig
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, Extension
 from smtpkit.protocol.limits import Limits
+from smtpkit.wire.dialect import STANDARD
 
 
 def test_defaults():
@@ -26,7 +27,11 @@ def test_defaults():
         ({"max_message_size": -1}, "None for no bound"),
         ({"extensions": ["STARTTLS"]}, "by the TLS and AUTH settings"),
         ({"extensions": ["auth"]}, "by the TLS and AUTH settings"),
+        ({"extensions": [EXTENSIONS["AUTH"]]}, "by the TLS and AUTH settings"),
         ({"extensions": ["XOWN"]}, "no extension 'XOWN' is known"),
+        ({"extensions": ["PIPELINING 5"]}, "nothing is to be chosen behind PIPELINING"),
+        ({"extensions": ["SIZE 5"]}, "nothing is to be chosen behind SIZE"),
+        ({"extensions": ["DELIVERBY soon"]}, "bad DELIVERBY"),
         ({"extensions": ["SMTPUTF8"]}, "SMTPUTF8 must not be offered without 8BITMIME"),
         ({"extensions": ["BINARYMIME"]}, "must not be offered without CHUNKING"),
         ({"extensions": ["MTRK"]}, "must not be offered without DSN"),
@@ -73,3 +78,19 @@ def test_an_offer_is_made_once_for_each_standing():
     first = config.offer(tls=False, authenticated=False, extended=True)
     assert config.offer(tls=False, authenticated=False, extended=True) is first
     assert config.offer(tls=True, authenticated=False, extended=True) is not first
+
+
+def test_what_stands_behind_a_keyword_may_be_chosen():
+    (extension,) = ServerConfig("mx.example", extensions=["deliverby 60"]).extensions
+    assert (extension.keyword, extension.ehlo) == ("DELIVERBY", "60")
+
+
+def test_what_an_application_adds_is_in_its_configuration_alone():
+    own = Extension("XOWN", mail_parameters=["X-OWN"])
+    server, client = ServerConfig("mx.example", extensions=[own]), ClientConfig(extensions=[own])
+    for config in (server, client):
+        assert "X-OWN" in config.dialect.mail
+    assert client.owners.parameters["X-OWN"] is own
+    assert client == ClientConfig(extensions=[own]) != ClientConfig()
+    assert ServerConfig("mx.example").dialect is ClientConfig().dialect is STANDARD
+    assert "X-OWN" not in ClientConfig().owners.parameters

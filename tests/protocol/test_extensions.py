@@ -2,8 +2,12 @@
 
 import pytest
 
-from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, Extension
-from smtpkit.wire.commands import SYNTAX
+from smtpkit.protocol.config import ServerConfig
+from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, OWNERS, Extension, Owners, dialect_of
+from smtpkit.protocol.limits import Limits
+from smtpkit.wire.commands import SYNTAX, Command, Data, Etrn
+from smtpkit.wire.dialect import STANDARD
+from smtpkit.wire.parameters import PARAMETERS, ParameterCodec
 
 # What each adds to the line of MAIL and of RCPT, in octets, as its RFC says.
 OCTETS = {
@@ -59,3 +63,106 @@ def test_what_is_shown_is_what_made_it():
 def test_a_keyword_must_be_in_the_grammar(keyword):
     with pytest.raises(ValueError, match="no EHLO keyword"):
         Extension(keyword)
+
+
+# An application's own
+
+
+class Tag(Command):
+    __slots__ = ()
+    verb = syntax = "X-TAG"
+
+
+class Other(Command):
+    __slots__ = ()
+    verb = syntax = "X-TAG"
+
+
+class Lower(Command):
+    __slots__ = ()
+    verb = syntax = "x-tag"
+
+
+class Fake(Command):
+    __slots__ = ()
+    verb = syntax = "DATA"
+
+
+CODEC = ParameterCodec("X-N", int)
+
+
+def test_commands_and_codecs_are_known_by_their_words():
+    own = Extension(
+        "X-OWN", verbs=[Tag, "X-BARE", "ETRN", Data], mail_parameters=[CODEC, "SIZE"], rcpt_parameters=["X-T"]
+    )
+    assert own.verbs == ("X-TAG", "X-BARE", "ETRN", "DATA")
+    assert own.commands == {"X-TAG": Tag, "ETRN": Etrn, "DATA": Data}
+    assert own.mail_codecs == {"X-N": CODEC, "SIZE": PARAMETERS["MAIL"]["SIZE"]}
+    assert own.rcpt_codecs == {"X-T": ParameterCodec.of_text("X-T")}
+    assert own.mail_parameters == ("X-N", "SIZE")
+    dialect = dialect_of([own, EXTENSIONS["SIZE"]])
+    assert dialect.commands["X-TAG"] is Tag
+    assert "X-BARE" not in dialect.commands
+    assert dialect.mail["X-N"].parse("5") == 5
+    assert dialect.rcpt["X-T"].parse("a") == "a"
+
+
+def test_what_adds_no_word_needs_no_dialect():
+    assert dialect_of([*EXTENSIONS.values(), Extension("XOWN", ehlo="a")]) is STANDARD
+    assert dialect_of([Extension("XOWN", read=len)]).readers["XOWN"] is len
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"verbs": ["X TAG"]}, "no verb"),
+        ({"verbs": [Fake]}, "DATA is a verb of the standards"),
+        ({"verbs": [Lower]}, "not in upper case"),
+        ({"mail_parameters": ["X=N"]}, "no parameter"),
+        ({"mail_parameters": [ParameterCodec("SIZE", int)]}, "SIZE is a parameter of the standards"),
+    ],
+)
+def test_words_must_be_in_the_grammar_and_the_standards_keep_theirs(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        Extension("XOWN", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"verbs": [Tag]}, {"verbs": [Other]}),
+        ({"mail_parameters": [CODEC]}, {"mail_parameters": ["X-N"]}),
+        ({"rcpt_parameters": [CODEC]}, {"rcpt_parameters": [ParameterCodec("X-N", float)]}),
+    ],
+)
+def test_two_extensions_do_not_give_one_word_two_meanings(one, other):
+    dialect_of([Extension("XA", **one), Extension("XB", **one)])
+    with pytest.raises(ValueError, match="different meanings"):
+        dialect_of([Extension("XA", **one), Extension("XB", **other)])
+
+
+def test_other_words_behind_a_keyword_are_checked():
+    changed = EXTENSIONS["DELIVERBY"].with_ehlo("60")
+    assert (changed.ehlo, changed.keyword) == ("60", "DELIVERBY")
+    assert changed != EXTENSIONS["DELIVERBY"]
+    assert Extension("XA").with_ehlo("b").ehlo == "b"
+    with pytest.raises(ValueError, match="bad DELIVERBY"):
+        EXTENSIONS["DELIVERBY"].with_ehlo("soon")
+
+
+@pytest.mark.parametrize("extension", [each for each in EXTENSIONS.values() if not isinstance(each.ehlo, str)])
+def test_what_is_made_of_the_configuration_can_be_read(extension):
+    config = ServerConfig("mx.example", limits=Limits(transactions=3, recipients=7), max_message_size=5)
+    words = extension.ehlo(config, ["PLAIN"])
+    expected = {"SIZE": "5", "AUTH": "PLAIN", "LIMITS": "MAILMAX=3 RCPTMAX=7"}
+    assert words == expected[extension.keyword]
+    assert EXTENSIONS["LIMITS"].ehlo(ServerConfig("mx.example"), []) == "RCPTMAX=1000"
+    assert EXTENSIONS["SIZE"].ehlo(config.replace(max_message_size=None), []) == "0"
+
+
+def test_a_word_belongs_to_the_first_extension_that_has_it():
+    assert OWNERS.parameters["BODY"] is EXTENSIONS["8BITMIME"]
+    assert OWNERS.verbs["BDAT"] is EXTENSIONS["CHUNKING"]
+    own = Extension("XOWN", verbs=[Tag], rcpt_parameters=[CODEC])
+    assert Owners([own]).parameters == {"X-N": own}
+    assert Owners([own]).verbs == {"X-TAG": own}

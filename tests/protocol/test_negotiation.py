@@ -3,12 +3,13 @@
 import pytest
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol import Envelope
+from smtpkit.protocol import ClientConfig, Envelope, Extension
 from smtpkit.protocol.negotiation import in_ascii, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.capabilities import Capabilities
-from smtpkit.wire.parameter_values import OriginalRecipient
+from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
+from smtpkit.wire.parameters import ParameterCodec
 
 EVERYTHING = [
     *[(word, ()) for word in ("8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "BINARYMIME", "REQUIRETLS", "DELIVERBY")],
@@ -194,3 +195,32 @@ def test_nothing_can_be_smuggled_through_a_parameter(evil, which):
 def test_nothing_can_be_smuggled_through_an_encoded_parameter(evil):
     with pytest.raises(ParseError):
         lines(offers("DSN"), mail={"ENVID": evil})
+
+
+# Extensions
+
+
+def test_what_needs_tls_is_not_sent_in_clear():
+    assert "REQUIRETLS" in lines(offers("REQUIRETLS"), mail={"REQUIRETLS": True})[0]
+    with pytest.raises(NotSupported, match="REQUIRETLS needs TLS"):
+        lines(offers("REQUIRETLS"), mail={"REQUIRETLS": True}, tls=False)
+
+
+def test_what_the_server_would_refuse_is_not_sent():
+    with pytest.raises(NotSupported, match="at least"):
+        lines(offers("DELIVERBY 60"), mail={"BY": DeliverBy(59, "R")})
+    with pytest.raises(ParseError):
+        lines(offers("DELIVERBY 60"), mail={"BY": "soon"})
+
+
+def test_an_extension_of_ones_own_is_written_by_its_codecs():
+    codec = ParameterCodec("X-N", lambda text: int(text, 16), "{:x}".format)
+    own = ClientConfig(extensions=[Extension("X-OWN", mail_parameters=[codec], rcpt_parameters=[codec])])
+    written = lines(offers("X-OWN"), mail={"x-n": 255}, rcpt={"X-N": 16}, config=own)
+    assert written == ["MAIL FROM:<a@a.example> X-N=ff\r\n", "RCPT TO:<bob@b.example> X-N=10\r\n"]
+    with pytest.raises(NotSupported, match="X-N needs X-OWN"):
+        lines(offers(), mail={"X-N": 255}, config=own)
+
+
+def test_a_keyword_that_nobody_knows_is_sent_as_it_is():
+    assert lines(offers(), mail={"X-ANY": "a"})[0] == "MAIL FROM:<a@a.example> X-ANY=a\r\n"

@@ -8,6 +8,7 @@ from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, Extensio
 from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.states import State
 from smtpkit.wire.capabilities import Capabilities
+from smtpkit.wire.parameter_values import DeliverBy
 
 LOGIN = AuthPolicy({}, mechanisms=["PLAIN"])
 
@@ -160,6 +161,18 @@ def test_lmtp_says_lhlo():
     rows = offer(lmtp=True).rows[State.CONNECTED]
     assert "LHLO" in rows
     assert not {"EHLO", "HELO"} & set(rows)
+
+
+def test_checks_know_what_was_said():
+    checks = offer(extensions=["DELIVERBY 60", Extension("XA", ehlo="a b", rcpt_parameters=["X-A"], check=pair)]).checks
+    assert checks["BY"]({"BY": DeliverBy(60, "R")}) is None
+    assert checks["BY"]({"BY": DeliverBy(59, "R")}).code == 550
+    assert checks["X-A"]({"X-A": "c"}) == ({"X-A": "c"}, ("a", "b"))
+    assert offer(extensions=["DELIVERBY 60"], extended=False).checks == {}
+
+
+def pair(parameters, value):
+    return parameters, value
 
 
 def test_every_extension_can_be_offered():

@@ -167,3 +167,18 @@ class TestBudget:
         budget.judge(Reply(503))
         budget.judge(Reply(503))
         assert budget.errors == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [(b"MAIL FROM:<> BY=60;R SIZE=1", None), (b"MAIL FROM:<> SIZE=1 BY=59;R", 550), (b"MAIL FROM:<> SIZE=1", None)],
+)
+def test_what_the_offer_bounds_is_refused(line, code):
+    reply = judged(parse_command, mail_fault, line, extensions=["DELIVERBY 60", "SIZE"])
+    assert (reply and reply.code) == code
+
+
+def test_parameters_of_a_recipient_are_checked_too():
+    own = Extension("XA", rcpt_parameters=["X-A"], check=lambda parameters, words: Reply(553, "no"))
+    assert judged(parse_command, rcpt_fault, b"RCPT TO:<a@b.example> X-A=1", extensions=[own]).code == 553
+    assert judged(parse_command, rcpt_fault, b"RCPT TO:<a@b.example>", extensions=[own]) is None

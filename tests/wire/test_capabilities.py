@@ -208,3 +208,13 @@ def test_an_offer_as_it_is_sent():
 def test_what_cannot_be_read_back_is_not_sent(domain, keywords):
     with pytest.raises(ParseError):
         ehlo_reply(domain, "hello", keywords)
+
+
+def test_what_stands_behind_a_keyword_is_read_as_a_value():
+    offered = Capabilities([("DELIVERBY", ["60"]), ("FUTURERELEASE", ["soon"]), ("X-OTHER", ["a", "b"])])
+    assert offered.value("DELIVERBY") == 60
+    assert offered.value("FUTURERELEASE") is None  # makes no sense
+    assert offered.value("X-OTHER") == ("a", "b")
+    assert offered.value("SIZE") is None
+    own = Capabilities([("X-OTHER", ["5"]), ("SIZE", ["5"])], readers={"X-OTHER": lambda words: int(words[0])})
+    assert (own.value("X-OTHER"), own.size) == (5, 5)

@@ -11,6 +11,7 @@ from smtpkit.wire.commands import (
     TOLERANCES,
     Auth,
     Bdat,
+    Command,
     Data,
     Ehlo,
     Etrn,
@@ -30,7 +31,9 @@ from smtpkit.wire.commands import (
     XForward,
     parse_command,
 )
+from smtpkit.wire.dialect import Dialect
 from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
+from smtpkit.wire.parameters import ParameterCodec
 
 ALICE = Mailbox("alice", "a.example")
 
@@ -344,3 +347,27 @@ def test_what_is_not_tolerated(line):
 def test_base64_is_read_as_it_is_written_everywhere_else():
     octets = bytes(range(256))
     assert parse_command(b"AUTH X " + base64.b64encode(octets)).initial_response == octets
+
+
+class Own(Command):
+    __slots__ = ("number",)
+    verb = "XOWN"
+    syntax = "XOWN number"
+
+    def __init__(self, number):
+        self.number = number
+
+    @classmethod
+    def parse_argument(cls, text):
+        return cls(int(text))
+
+
+def test_words_that_are_added_are_read_too():
+    codec = ParameterCodec("X-N", int)
+    own = Dialect(commands={"XOWN": Own}, mail={"X-N": codec}, rcpt={"X-N": codec})
+    assert parse_command(b"XOWN 5\r\n", dialect=own) == Own(5)
+    with pytest.raises(ParseError, match="expected XOWN number"):
+        parse_command(b"XOWN x\r\n", dialect=own)
+    for line in (b"MAIL FROM:<a@b.example> X-N=5\r\n", b"RCPT TO:<a@b.example> X-N=5\r\n"):
+        assert parse_command(line, dialect=own).parameters == {"X-N": 5}
+        assert bytes(parse_command(line, dialect=own)) == line

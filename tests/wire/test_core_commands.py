@@ -60,6 +60,19 @@ def test_bytes_gives_the_line(command, octets):
     assert isinstance(command, Command)
 
 
+@pytest.mark.parametrize("command", [command for command, _ in WRITTEN if command.verb != "RCPT"], ids=repr)
+def test_the_argument_is_read_as_it_is_written(command):
+    assert type(command).parse_argument(command.argument_text()) == command
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(Data, "x"), (Bdat, ""), (Bdat, "1 "), (Bdat, "-1"), (Vrfy, ""), (Vrfy, "a b"), (Expn, "\x7f")]
+)
+def test_an_argument_that_is_not_right_is_refused(kind, text):
+    with pytest.raises(ParseError):
+        kind.parse_argument(text)
+
+
 @pytest.mark.parametrize("command", [Mail, Rcpt])
 def test_a_path_is_a_mailbox_and_no_text(command):
     with pytest.raises(TypeError, match="-path is a Mailbox"):

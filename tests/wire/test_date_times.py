@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtpkit.wire.date_times import is_date_time
+from smtpkit.wire.date_times import instant, is_date_time
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,25 @@ def test_date_times(text):
 )
 def test_other_text(text):
     assert not is_date_time(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-02T00:00:00Z", 86400),
+        ("1970-01-01T01:02:03.9Z", 3723),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1969-12-31T22:30:00-01:30", 0),
+        ("2000-03-01T00:00:00z", 951868800),
+        ("2024-02-29T12:00:00Z", 1709208000),
+        ("9999-12-31T23:59:59Z", 253402300799),
+    ],
+)
+def test_instants_differ_by_seconds(text, seconds):
+    assert instant(text) - instant("1970-01-01T00:00:00Z") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2023-02-29T00:00:00Z"])
+def test_what_is_no_date_time_has_no_instant(text):
+    with pytest.raises(ValueError, match="no date-time"):
+        instant(text)

@@ -37,6 +37,23 @@ def test_bytes_gives_the_line(command, octets):
     assert octets.startswith(command.verb.encode())
 
 
+@pytest.mark.parametrize("command", [command for command, _ in WRITTEN[:-2]], ids=repr)
+def test_the_argument_is_read_as_it_is_written(command):
+    assert type(command).parse_argument(command.argument_text()) == command
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        *((StartTLS, "x"), (Auth, ""), (Auth, "PLAIN x"), (Auth, "PLAIN AGEAYh=="), (Etrn, "a b"), (Etrn, "")),
+        *((XClient, "NAME"), (XClient, "NAME=a name=b"), (XForward, "NAME=+zz")),
+    ],
+)
+def test_an_argument_that_is_not_right_is_refused(kind, text):
+    with pytest.raises(ParseError):
+        kind.parse_argument(text)
+
+
 @pytest.mark.parametrize("command", [command for command, _ in WRITTEN], ids=repr)
 def test_a_command_is_a_value(command):
     again = pickle.loads(pickle.dumps(command))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from smtpkit.errors import ParseError
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
-from smtpkit.wire.parameters import PARAMETERS, check_parameters, emit_parameters, parse_parameters
+from smtpkit.wire.parameters import PARAMETERS, ParameterCodec, check_parameters, emit_parameters, parse_parameters
 
 KNOWN = {**PARAMETERS["MAIL"], **PARAMETERS["RCPT"]}
 quick = settings(derandomize=True, deadline=None, max_examples=200)
@@ -201,3 +201,43 @@ def test_only_parse_errors_are_raised_and_what_is_read_can_be_sent(verb, text):
         return
     assert check_parameters(verb, values) == values
     assert parse_parameters(verb, emit_parameters(verb, values)) == values
+
+
+# Codecs of one's own
+
+
+def table(*codecs):
+    return {**PARAMETERS["MAIL"], **{codec.keyword: codec.guarded() for codec in codecs}}
+
+
+def test_a_codec_of_ones_own_reads_and_writes():
+    codecs = table(ParameterCodec("x-n", lambda text: int(text, 16), "{:x}".format))
+    assert parse_parameters("MAIL", "X-N=ff SIZE=1", codecs) == {"X-N": 255, "SIZE": 1}
+    assert emit_parameters("MAIL", {"X-N": 255}, codecs) == "X-N=ff"
+    assert check_parameters("MAIL", {"x-n": 255}, codecs) == {"X-N": 255}
+
+
+@pytest.mark.parametrize("text", ["X-N", "X-N=g", "X-N=1=2", "X-N=\x7f"])
+def test_whatever_it_raises_is_a_parse_error(text):
+    def parse(value):
+        if value == "g":
+            raise ParseError("no g")
+        return int(value, 16)
+
+    with pytest.raises(ParseError):
+        parse_parameters("MAIL", text, table(ParameterCodec("X-N", parse)))
+
+
+def test_a_parameter_of_text_may_stand_alone():
+    codecs = table(ParameterCodec.of_text("X-T"))
+    for text, value in (("X-T=a", "a"), ("X-T", None)):
+        assert parse_parameters("MAIL", text, codecs) == {"X-T": value}
+        assert emit_parameters("MAIL", {"X-T": value}, codecs) == text
+    with pytest.raises(ParseError):
+        check_parameters("MAIL", {"X-T": ""}, codecs)
+
+
+@pytest.mark.parametrize("keyword", ["", "-A", "A_B", "É", "A B", "A=B"])
+def test_a_keyword_is_in_the_grammar(keyword):
+    with pytest.raises(ParseError, match="bad parameter"):
+        ParameterCodec(keyword, str)
