@@ -144,7 +144,7 @@ def _reply(first: Line, entries: "Entries") -> tuple[Line, ...]:
 
 
 def _data(entries: "Entries") -> "Iterable[Content]":
-    shown, size, number, ended = b"", 0, entries[-1][0] if entries else 0, False
+    shown, size, number, ended = bytearray(), 0, entries[-1][0] if entries else 0, False
     while entries and not ended and entries[-1][1].speaker == CLIENT:
         _, entry = entries.pop()
         if isinstance(entry, ContentSize):
@@ -155,11 +155,11 @@ def _data(entries: "Entries") -> "Iterable[Content]":
         if not ended:
             shown += entry.octets.removeprefix(b".") + (b"\r\n" if entry.ended else b"")
     if shown or size or ended:
-        yield Content(number, shown, max(size, len(shown)), by_data=True, ended=ended)
+        yield Content(number, bytes(shown), max(size, len(shown)), by_data=True, ended=ended)
 
 
 def _chunk(entries: "Entries", announced: int) -> "Iterable[Content]":
-    shown, size, number = b"", 0, entries[-1][0] if entries else 0
+    shown, size, number = bytearray(), 0, entries[-1][0] if entries else 0
     while entries and size < announced and entries[-1][1].speaker == CLIENT:
         _, entry = entries.pop()
         if isinstance(entry, ContentSize):
@@ -171,4 +171,4 @@ def _chunk(entries: "Entries", announced: int) -> "Iterable[Content]":
     if size > announced:
         raise ParseError(f"line {number} of a transcript: {size} octets of content behind BDAT {announced}")
     if size:
-        yield Content(number, shown, size, by_data=False, ended=size == announced)
+        yield Content(number, bytes(shown), size, by_data=False, ended=size == announced)

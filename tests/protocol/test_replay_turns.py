@@ -1,7 +1,7 @@
 """Turns: what a line of a transcript is, its place tells."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError
@@ -109,6 +109,9 @@ def test_content_that_cannot_be_is_refused(text, message):
 
 @settings(derandomize=True, deadline=None)
 @given(st.integers(0, 500), st.sampled_from([b"", b"a\r\n", b"ab"]))
+@example(0, b"")
+@example(1, b"")
+@example(73, b"ab")
 def test_content_is_made_up_to_its_size(more, known):
     content = Content(1, known, len(known) + more, by_data=True, ended=True)
     octets = content.octets()

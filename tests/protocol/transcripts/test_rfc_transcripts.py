@@ -19,22 +19,30 @@ from pathlib import Path
 import pytest
 
 from smtpkit.protocol import (
+    DONE,
+    DSN,
     EXTENSIONS,
     NEED_DATA,
     PAUSED,
+    READ,
+    WRITE,
     AuthPolicy,
     AuthResponse,
     BodyChunk,
     ClientConfig,
     ClientConnection,
+    Credentials,
     Limits,
     ServerConfig,
     ServerConnection,
     TLSFacts,
     Transport,
 )
+from smtpkit.protocol.client_driver import ClientDriver
+from smtpkit.protocol.exchanges import opening, quit_session
 from smtpkit.protocol.replay import ScriptedClient, ScriptedServer
 from smtpkit.protocol.replay_turns import Content, Said, TLSTurn, turns
+from smtpkit.protocol.sending import Sending
 from smtpkit.protocol.transcript import Transcript
 from smtpkit.protocol.transcript_entries import CLIENT, SERVER, Comment
 from smtpkit.sasl import mechanism_names
@@ -250,6 +258,79 @@ def test_the_client_says_the_lines_of_the_rfc(dialogue):
         assert script.done
         assert [reply.code for reply in heard] == [reply.code for reply in dialogue.replies]
         assert core.closed is (b"QUIT" in [line.octets for turn in said_by_client(dialogue) for line in turn.lines])
+
+
+# Dialogues that the exchanges hold by themselves, with what they are asked for: sender, recipients, options.
+# The others have the client give what is not asked for (VRFY, RSET), or leave out what is offered (SIZE=), as
+# their RFC may and this client does not.
+EXCHANGES = {
+    "rfc5321_d3_2": ("JQP@bar.com", ["Jones@XYZ.COM"], {}),
+    "rfc3030_4_1": ("Sam@Random.com", ["Susan@Random.com"], {}),
+    "rfc3461_10_2": (
+        "Alice@Example.ORG",
+        ["Bob@Example.COM"],
+        {"dsn": DSN(ret="HDRS", envid="QQ314159", notify=["SUCCESS"], orcpt=True)},
+    ),
+    "rfc3207_5": None,
+    "rfc4954_4_1_plain": None,
+}
+
+
+class NoTLS:
+    """TLS that changes no octet, and is up at once."""
+
+    facts, eof = FACTS, False
+
+    def __init__(self):
+        self.out = b""
+
+    def feed(self, octets):
+        return octets
+
+    def write(self, octets):
+        self.out += octets
+
+    def data_to_send(self):
+        octets, self.out = self.out, b""
+        return octets
+
+    def close(self):
+        pass
+
+
+def perform(driver, script, exchange, size, body=None):
+    for piece in pieces(script.data_to_send(), size):
+        driver.receive(piece)
+    driver.start(exchange, body)
+    while (need := driver.next()) is not DONE:
+        if script.transport is Transport.START_TLS:
+            script.tls_established()
+        assert need is READ or need is WRITE
+        for piece in pieces(driver.take(), size):
+            script.receive_data(piece)
+        for piece in pieces(script.data_to_send(), size):
+            driver.receive(piece)
+    return driver.result
+
+
+@pytest.mark.parametrize(("file", "wanted"), EXCHANGES.items(), ids=EXCHANGES)
+@pytest.mark.parametrize("size", FEW_PIECES)
+def test_the_exchanges_hold_the_dialogue(file, wanted, size):
+    dialogue = Dialogue(FOLDER / f"{file}.smtp")
+    script = ScriptedServer(dialogue.transcript)
+    core = ClientConnection(ClientConfig())
+    hello = next(turn for turn in said_by_client(dialogue) if turn.lines[0].octets.startswith(b"EHLO"))
+    credentials = Credentials(*dialogue.hints["login"].split()) if "login" in dialogue.hints else None
+    driver = ClientDriver(core, make_tls=NoTLS)
+    name = hello.lines[0].octets[5:].decode()
+    perform(driver, script, opening(core, name, credentials=credentials), size)
+    if wanted is not None:
+        sender, recipients, options = wanted
+        content = next(turn for turn in dialogue.turns if isinstance(turn, Content)).octets()
+        result = perform(driver, script, Sending(core, sender, recipients, content, options).exchange(), size, content)
+        assert list(result.accepted) == recipients
+        assert perform(driver, script, quit_session(), size).code == 221
+    assert script.done
 
 
 def said_by_client(dialogue):
