@@ -69,7 +69,7 @@ def login(
         again = credentials.fresh_token or credentials.token
         if mechanism.credential != "token" or not callable(again) or not _wants_another_token(client, error):
             raise
-        token = yield Call("", function=again)
+        token = yield from _called("token", again)
         if token == facts["token"]:
             raise  # it would be refused again
         refused = error
@@ -157,10 +157,17 @@ def _resolved(credentials: "Credentials", mechanism: "type[Mechanism]") -> "Gene
         if name in ("password", "token") and name != mechanism.credential:
             continue  # a vault or an identity provider is not asked for what is not sent
         if callable(value):
-            value = yield Call("", function=value)
+            value = yield from _called(name, value)
         if value is not None:
             values[name] = value
     return values
+
+
+def _called(name: str, function: "Any") -> "Generator[Wanted, Any, Any]":
+    value = yield Call("", function=function)
+    if not isinstance(value, (str, bytes) if name == "password" else str):
+        raise ParseError(f"the callable for the {name} gave {type(value).__name__}, not str")
+    return value
 
 
 def _channel_binding(client: "ClientConnection") -> bytes | None:

@@ -391,3 +391,22 @@ def test_a_refusal_of_a_known_server_is_explained(play, ready):
     with pytest.raises(AuthenticationError, match="app password") as info:
         play(core, login(core, TIM), script)
     assert str(info.value).endswith(f"; {info.value.hint}")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "words"),
+    [
+        (Credentials("tim", token=lambda: None), "the token gave NoneType"),
+        (Credentials("tim", token=lambda: {"access_token": "x"}), "the token gave dict"),
+        (Credentials(lambda: 7, token="old"), "the username gave int"),
+    ],
+)
+def test_a_provider_that_gives_something_else_is_named(play, ready, credentials, words):
+    with pytest.raises(ParseError, match=words):
+        play(ready("AUTH XOAUTH2", tls=True), login(ready("AUTH XOAUTH2", tls=True), credentials), [])
+
+
+def test_a_user_name_may_be_left_out_where_the_token_tells(play, ready):
+    core = ready("AUTH OAUTHBEARER", tls=True)
+    script = [f"C: AUTH OAUTHBEARER {b64(b'n,,' + bytes([1]) + b'auth=Bearer old' + bytes([1, 1]))}", "S: 235 ok"]
+    play(core, login(core, Credentials(None, token="old")), script)

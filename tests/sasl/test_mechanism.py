@@ -96,3 +96,19 @@ def test_a_mechanism_can_do_nothing_by_itself():
         mechanism.client(ClientFacts())
     with pytest.raises(NotImplementedError):
         mechanism.server(None, None)
+
+
+def test_what_is_stored_fits_the_mechanism_that_can_use_it():
+    class Proof(Mechanism):
+        name = "XPROOF"
+
+    class Shown(Mechanism):
+        name = "XSHOWN"
+        plaintext = True
+
+    class Token(Shown):
+        credential = "token"
+
+    record = object()
+    assert [each.accepts("secret") for each in (Proof, Shown, Token)] == [True, True, False]
+    assert [each.accepts(record) for each in (Proof, Shown, Token)] == [False, True, False]

@@ -16,6 +16,7 @@ from smtpkit.sasl import (
     registry,
     server_mechanism,
 )
+from smtpkit.sasl.registry import best, mechanism
 
 EVERY = mechanism_names()
 BEST_FIRST = (
@@ -52,9 +53,9 @@ def own_registry(monkeypatch):
 class TestChoose:
     def test_order_under_tls(self):
         names = list(reversed(BEST_FIRST))
-        for best in BEST_FIRST:
-            assert choose(names, {"password"}, tls=True, channel_binding=True) == best
-            names.remove(best)
+        for name in BEST_FIRST:
+            assert choose(names, {"password"}, tls=True, channel_binding=True) == name
+            names.remove(name)
         assert choose(names, {"password"}, tls=True) is None
 
     def test_no_plus_without_channel_binding(self):
@@ -153,3 +154,34 @@ print(*({"hashlib", "hmac", "json", "secrets", "ssl", "stringprep"} & set(sys.mo
 """
     loaded = subprocess.run([sys.executable, "-S", "-c", program], check=True, capture_output=True, text=True)
     assert loaded.stdout.split() == []
+
+
+class Own(Mechanism):
+    name = "XOWN"
+    plaintext = True
+
+
+def test_a_class_stands_for_itself():
+    assert mechanism(Own) is Own
+    assert mechanism("plain").name == "PLAIN"
+    assert client_mechanism(mechanism("PLAIN")).name == "PLAIN"
+
+
+@pytest.mark.parametrize("name", ["", "xown", "X OWN", "X" * 21, "XÖ"])
+def test_a_class_has_a_name_that_may_stand_in_the_keyword_list(name):
+    with pytest.raises(ParseError, match="1 to 20"):
+        mechanism(type("Wrong", (Mechanism,), {"name": name}))
+
+
+@pytest.mark.parametrize("wrong", [7, object, None])
+def test_anything_else_is_no_mechanism(wrong):
+    with pytest.raises(ParseError, match="a name or a class"):
+        mechanism(wrong)
+
+
+def test_classes_come_before_names():
+    offered = ["PLAIN", "XOWN", "LOGIN"]
+    assert best(offered, ["password"], tls=True, allowed=["PLAIN", Own]) is Own
+    assert best(offered, ["password"], tls=False, allowed=["PLAIN", Own]) is None
+    assert best(["PLAIN"], ["password"], tls=True, allowed=["PLAIN", Own]).name == "PLAIN"
+    assert best(["LOGIN"], ["password"], tls=True, allowed=["PLAIN", Own]) is None

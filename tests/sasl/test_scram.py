@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError
 from smtpkit.sasl import Challenge, FetchSecret, client_mechanism, server_mechanism
+from smtpkit.sasl.scram import ScramSHA1, ScramSHA256, ScramSHA256Plus
 from smtpkit.sasl.scram_keys import ScramKeys
 
 # Mechanism, client's nonce, server's part of it, salt, the four messages; user "user", password "pencil", 4096.
@@ -361,3 +362,12 @@ class TestServerAgainstAClient:
             assert isinstance(next(exchange), FetchSecret)
             assert isinstance(exchange.send(keys), Challenge)
             exchange.send(final.encode())
+
+
+def test_what_is_stored_is_a_password_or_keys_of_the_same_hash():
+    keys = ScramKeys.derive("secret", "SCRAM-SHA-256", iterations=2)
+    for mechanism, fits in ((ScramSHA256, True), (ScramSHA256Plus, True), (ScramSHA1, False)):
+        assert mechanism.accepts("secret")
+        assert mechanism.accepts(b"secret")
+        assert mechanism.accepts(keys) is fits
+        assert not mechanism.accepts(None)

@@ -74,3 +74,12 @@ def test_unknown_mechanisms_and_empty_passwords():
 
 def test_repr_hides_the_keys():
     assert repr(SHA_1) == "ScramKeys('SCRAM-SHA-1', 4096, <hidden>)"
+
+
+def test_a_decoy_costs_the_same_and_is_nobodys():
+    keys = ScramKeys.derive("secret", "SCRAM-SHA-1", iterations=7)
+    one = keys.decoy("tim")
+    assert (one.mechanism, one.iterations, len(one.salt), len(one.stored_key)) == ("SCRAM-SHA-1", 7, 16, 20)
+    assert not one.verify("secret")
+    assert one.salt == keys.decoy("tim").salt != keys.decoy("tom").salt  # fixed in this process
+    assert keys.decoy("tim", b"key").salt == keys.decoy("tim", b"key").salt != one.salt
