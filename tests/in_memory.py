@@ -96,7 +96,7 @@ class ByHand(Driver):
         self.core.close(Reply(421, "idle", "4.4.2"))
 
     def lost(self, error, *, flushed=True):
-        self.core.receive_data(b"")
+        self.receive(b"")
 
     def _dialogue(self):
         core, pieces = self.core, []

@@ -199,12 +199,12 @@ def error_is_true(error, told, took, line):
     if UNKNOWN in told.values():
         assert isinstance(error, LOST)
         assert line.up.held == b"", "unknown before the last octet had left"
+    hidden = [address for address in took if told.get(address) is not ACCEPTED]
     if isinstance(error, (*LOST, ReplyError)):
-        hidden = [address for address in took if told.get(address) is not ACCEPTED]
         assert not (error.may_retry and hidden), "to be retried though it was accepted"
         assert not (error.may_retry and UNKNOWN in told.values())
     if isinstance(error, (SenderRefused, NotSupported, ParseError)):
-        assert not took
+        assert not hidden
 
 
 def by_side(transcript):

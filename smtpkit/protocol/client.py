@@ -374,6 +374,7 @@ class ClientConnection:
     def _close(self) -> None:
         self.state = self._ahead = State.CLOSED
         self.transport = Transport.CLOSE
+        self._lines = LineBuffer()
         if self.transcript is not None:
             self.transcript.flush()
 

@@ -577,7 +577,9 @@ def test_the_transcript_has_both_sides_and_no_secret():
     core.send(Ehlo("c.example"))
     said(core, "250-mx", "250-CHUNKING", "250-STARTTLS", "250 AUTH LOGIN")
     dialogue(core, (Auth("LOGIN", b"me"), "334 cGFzcw=="), (AuthResponse(b"pass"), "235 in"))
-    dialogue(core, (MAIL, "250 a"), (BOB, "250 b"), (Data(), "354 go"), (BodyChunk(b"hi", True), "250 c"))
+    dialogue(core, (MAIL, "250 a"), (BOB, "250 b"), (Data(), "354 go"))
+    core.send(BodyChunk(b"h"))
+    dialogue(core, (BodyChunk(b"i", True), "250 c"))
     dialogue(core, (MAIL, "250 a"), (BOB, "250 b"))
     core.send(Bdat(2, True))
     core.send(BodyChunk(b"hi", True))
@@ -590,6 +592,8 @@ def test_the_transcript_has_both_sides_and_no_secret():
     assert "cGFz" not in text
     assert text.count("octets of content>") == 2
     assert transcript.lines[-1] == "-- TLSv1.3"
+    dialogue(core, (Quit(), "221 bye"))
+    assert transcript.lines[-1] == "S: 221 bye"
 
 
 def test_its_words_for_itself_are_short(ready):
