@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mail_servers import MAILBOXES, MailServer
+from mail_servers import MAILBOXES, MailServer, Relay
 from processes import free_port
 from rooms import Room
 from servers import PASSWORD, USER
@@ -49,12 +49,19 @@ recipient:
   deny message = log in first
     condition = ${{if inlist{{$received_port}}{{{login_ports}}}}}
     !authenticated = *
+  accept domains = {domains}
   accept domains = +local_domains
     local_parts = {mailboxes}
     control = dkim_disable_verify
   deny message = 5.1.1 no such mailbox
 
 begin routers
+relay:
+  driver = manualroute
+  domains = {domains}
+  route_data = ${{extract{{$domain}}{{{routes}}}}}
+  self = send
+  transport = ${{if match{{$domain}}{{^lmtp}}{{lmtp}}{{smtp}}}}
 mailboxes:
   driver = accept
   domains = +local_domains
@@ -70,6 +77,19 @@ maildir:
   user = nobody
   group = nogroup
   return_path_add
+
+smtp:
+  driver = smtp
+  allow_localhost
+  tls_verify_hosts =
+  tls_try_verify_hosts =
+lmtp:
+  driver = smtp
+  protocol = lmtp
+  port = 24
+  allow_localhost
+  tls_verify_hosts =
+  tls_try_verify_hosts =
 
 begin retry
 * * F,1h,10m
@@ -99,8 +119,8 @@ cram:
 
 
 @contextlib.contextmanager
-def exim(scratch: Path) -> Iterator[MailServer]:
-    """An Exim, with each mechanism on a port of its own."""
+def exim(scratch: Path, *, relays: tuple[Relay, ...]) -> Iterator[MailServer]:
+    """An Exim, with each mechanism on a port of its own; it passes mail on to `relays`."""
     room = Room(scratch, "exim")
     names = ("clear", "implicit", "impatient", *(f"login {each}" for each in EXIM_MECHANISMS))
     ports = {name: free_port() for name in names}
@@ -111,6 +131,8 @@ def exim(scratch: Path) -> Iterator[MailServer]:
         impatient=ports["impatient"],
         login_ports=" : ".join(map(str, login.values())),
         mailboxes=" : ".join(MAILBOXES),
+        domains=" : ".join(each.domain for each in relays),
+        routes=" ".join(f'{each.domain}="127.0.0.1::{each.port} byname"' for each in relays),
         user=USER,
         password=PASSWORD,
         PLAIN=login["PLAIN"],
@@ -122,4 +144,13 @@ def exim(scratch: Path) -> Iterator[MailServer]:
     start = "mkdir -p /var/spool/exim4 && chown -R Debian-exim:Debian-exim /var/spool/exim4 && exec exim4 -bdf"
     with room.running("sh", "-c", start, ports=ports.values()):
         version = room.run("exim4", "-bV").stdout.split()[2]
-        yield MailServer(f"Exim {version}", ports, room.mail, ("Return-path", "Received"), room.said, crlf=True)
+        yield MailServer(
+            f"Exim {version}",
+            ports,
+            room.mail,
+            ("Return-path", "Received"),
+            room.said,
+            crlf=True,
+            queue=lambda: room.run("exim4", "-bpu").stdout,
+            relays=relays,
+        )

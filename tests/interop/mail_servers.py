@@ -1,6 +1,5 @@
 """What the cases know of a running mail server: where it listens, what it has stored, and which fields it adds."""
 
-import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 from processes import Failed, eventually
 
-__all__ = ["DOMAINS", "MAILBOXES", "MailServer", "Stored"]
+__all__ = ["DOMAINS", "MAILBOXES", "MailServer", "Relay", "Stored", "without_trace"]
 
 DOMAINS = ("server.example", "client.example")
 MAILBOXES = ("alice", "bob", "dave", "δοκιμή")  # the local parts that every server knows, in both domains
@@ -28,6 +27,22 @@ class Stored(NamedTuple):
     path: Path
 
 
+class Relay(NamedTuple):
+    """Where a server passes mail on to: a server of smtpkit, which need not run yet.
+
+    Attributes:
+        domain: of the recipients whose mail goes there.
+        port: on 127.0.0.1.
+        adapter: "sync" or "asyncio".
+        lmtp: whether LMTP is spoken.
+    """
+
+    domain: str
+    port: int
+    adapter: str
+    lmtp: bool
+
+
 class MailServer(NamedTuple):
     """A running server.
 
@@ -41,6 +56,8 @@ class MailServer(NamedTuple):
         crlf: whether it stores CRLF; LF is made CRLF again otherwise.
         lmtp: whether it speaks LMTP.
         login: the mechanism to log in by wherever one must.
+        queue: tells what waits, with the addresses of those recipients who have not got it.
+        relays: where it passes mail on to.
     """
 
     name: str
@@ -51,6 +68,8 @@ class MailServer(NamedTuple):
     crlf: bool = False
     lmtp: bool = False
     login: str = ""
+    queue: Callable[[], str] | None = None
+    relays: tuple[Relay, ...] = ()
 
     def empty(self) -> None:
         """Forget what has come so far."""
@@ -84,10 +103,13 @@ class MailServer(NamedTuple):
 
     def _parsed(self, path: Path) -> Stored:
         octets = path.read_bytes()
-        names = "|".join(self.fields).encode() or b"(?!)"
-        top = re.match(rb"(?i:(?:%b):[^\n]*\n(?:[ \t][^\n]*\n)*)*" % names, octets)
-        assert top is not None
-        content = octets[top.end() :]
-        with contextlib.suppress(OSError):
-            path.chmod(0o644)
-        return Stored(content if self.crlf else content.replace(b"\n", b"\r\n"), top[0], path)
+        trace, content = without_trace(octets, self.fields)
+        return Stored(content if self.crlf else content.replace(b"\n", b"\r\n"), trace, path)
+
+
+def without_trace(octets: bytes, fields: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """The fields of these names on top of a message, and the rest of it."""
+    names = "|".join(fields).encode() or b"(?!)"
+    top = re.match(rb"(?i:(?:%b):[^\n]*\n(?:[ \t][^\n]*\n)*)*" % names, octets)
+    assert top is not None
+    return octets[: top.end()], octets[top.end() :]

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mail_servers import MAILBOXES, MailServer
+from mail_servers import MAILBOXES, MailServer, Relay
 from processes import free_port
 from rooms import Room
 
@@ -27,6 +27,10 @@ mynetworks = 127.0.0.0/8
 inet_protocols = ipv4
 smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
+smtp_tls_security_level = may
+relay_domains = texthash:/etc/postfix/transports
+transport_maps = texthash:/etc/postfix/transports
+minimal_backoff_time = 1h
 smtputf8_enable = yes
 message_size_limit = 67108864
 virtual_mailbox_limit = 0
@@ -72,13 +76,14 @@ showq     unix n - n - - showq
 
 
 @contextlib.contextmanager
-def postfix(scratch: Path, *, auth: int, port: int) -> Iterator[MailServer]:
+def postfix(scratch: Path, *, auth: int, port: int, relays: tuple[Relay, ...]) -> Iterator[MailServer]:
     """A Postfix.
 
     Args:
         scratch: a folder.
         auth: the port of a Dovecot that it asks about passwords.
         port: where it takes mail in clear.
+        relays: where it passes mail on to.
     """
     room = Room(scratch, "postfix")
     ports = {
@@ -90,6 +95,10 @@ def postfix(scratch: Path, *, auth: int, port: int) -> Iterator[MailServer]:
     room.user("postfix", 990)
     room.user("postdrop", 991)
     room.write("etc/postfix/main.cf", f"{_MAIN}smtpd_sasl_path = inet:127.0.0.1:{auth}\n")
+    transports = (
+        f"{each.domain} {'lmtp:inet:127.0.0.1' if each.lmtp else 'smtp:[127.0.0.1]'}:{each.port}\n" for each in relays
+    )
+    room.write("etc/postfix/transports", "".join(transports))
     room.write("etc/postfix/master.cf", _MASTER + services)
     mailboxes = "".join(rf"/^{name}@(server|client)\.example$/ {name}/" + "\n" for name in MAILBOXES)
     room.write("etc/postfix/mailboxes", mailboxes)
@@ -102,6 +111,8 @@ def postfix(scratch: Path, *, auth: int, port: int) -> Iterator[MailServer]:
             room.mail,
             ("Return-Path", "X-Original-To", "Delivered-To", "Received"),
             room.said,
+            queue=lambda: room.run("postqueue", "-j").stdout,
+            relays=relays,
         )
 
 

@@ -13,6 +13,8 @@ from servers import CERTIFICATES
 
 __all__ = ["Room"]
 
+_AT_HOME = 'cd / && exec "$@"'
+
 
 class Room:
     """A private root, to be furnished and then entered.
@@ -78,7 +80,21 @@ class Room:
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run another program in the room, to its end."""
-        return run(["nsenter", f"--target={self._first()}", "--mount", "--pid", "--root", "--wd=/", "--", *command])
+        return run(
+            [
+                "nsenter",
+                f"--target={self._first()}",
+                "--mount",
+                "--pid",
+                "--root",
+                "--",
+                "sh",
+                "-c",
+                _AT_HOME,
+                "sh",
+                *command,
+            ]
+        )
 
     def said(self) -> str:
         """What the program said, and the files of its own that are called *.log."""

@@ -14,13 +14,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from cases import Case, Result, perform
 from clients import Files
+from faulted import faulted_cases
 from matrix import matrices, write_matrices
 from real_servers import real_servers
 from receiving import receiving_cases
+from relaying import relaying_cases
 from sample import DOTS, write_large, write_message
 from scenarios import Sources, scenario_cases
 from sending import sending_cases
 from servers import serving
+
+_HARMED = ("Postfix", "Exim")  # those whose sessions are harmed
 
 
 def main() -> int:
@@ -67,8 +71,12 @@ def _cases(scratch: Path) -> Iterator[Case]:
     began = time.monotonic()
     with real_servers(scratch) as real:
         print(f"{len(real)} real servers within {time.monotonic() - began:.1f} s")
+        sources = Sources(files.crlf, dots, large)
         for server in real:
-            yield from scenario_cases(server, Sources(files.crlf, dots, large))
+            yield from scenario_cases(server, sources)
+            if server.name.startswith(_HARMED):
+                yield from faulted_cases(server, sources)
+            yield from relaying_cases(server, files.crlf)
 
 
 def _row(result: Result) -> str:

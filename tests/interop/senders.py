@@ -63,7 +63,9 @@ def by_command(way: Way, path: Path, **options: Any) -> Report:
     return Report(verdicts, f"status {done.returncode}" if done.returncode else "", done.stderr, done.stderr, memory)
 
 
-def by_sync(way: Way, path: Path, *, idle: float = 0, pause: float = 0, **options: Any) -> Report:
+def by_sync(
+    way: Way, path: Path, *, idle: float = 0, pause: float = 0, timeouts: float = PATIENCE, **options: Any
+) -> Report:
     """`smtpkit.sync`, from a file; or from an iterator, with a pause before its second piece.
 
     Args:
@@ -71,6 +73,7 @@ def by_sync(way: Way, path: Path, *, idle: float = 0, pause: float = 0, **option
         path: the message.
         idle: seconds between connecting and sending.
         pause: seconds in the middle of the message.
+        timeouts: seconds for every wait.
         options: of the send.
     """
     import smtpkit.sync
@@ -82,19 +85,21 @@ def by_sync(way: Way, path: Path, *, idle: float = 0, pause: float = 0, **option
             yield piece
 
     def send(transcript: Transcript) -> Any:
-        with smtpkit.sync.connect(url(way), **_settings(way, transcript)) as client, path.open("rb") as file:
+        with smtpkit.sync.connect(url(way), **_settings(way, transcript, timeouts)) as client, path.open("rb") as file:
             time.sleep(idle)
             return client.send(SENDER, way.recipients, pieces(file) if pause else file, **options)
 
     return _reported(send)
 
 
-def by_asyncio(way: Way, path: Path, *, idle: float = 0, pause: float = 0, **options: Any) -> Report:
+def by_asyncio(
+    way: Way, path: Path, *, idle: float = 0, pause: float = 0, timeouts: float = PATIENCE, **options: Any
+) -> Report:
     """`smtpkit.asyncio`, from an async iterator, which cannot be read twice; the arguments are those of `by_sync()`."""
     import smtpkit.asyncio
 
     async def send(transcript: Transcript) -> Any:
-        async with smtpkit.asyncio.connect(url(way), **_settings(way, transcript)) as client:
+        async with smtpkit.asyncio.connect(url(way), **_settings(way, transcript, timeouts)) as client:
             await asyncio.sleep(idle)
             return await client.send(SENDER, way.recipients, _pieces(path, pause), **options)
 
@@ -109,13 +114,13 @@ async def _pieces(path: Path, pause: float) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _settings(way: Way, transcript: Transcript) -> dict[str, Any]:
+def _settings(way: Way, transcript: Transcript, timeouts: float) -> dict[str, Any]:
     credentials = Credentials(USER, token=way.token) if way.token else Credentials(USER, way.password)
     return {
         "tls": {"clear": "off", "starttls": "required"}.get(way.tls, way.tls),
         "cafile": str(CA),
         "auth": credentials if way.mechanism else None,
-        "timeouts": PATIENCE,
+        "timeouts": timeouts,
         "transcript": transcript,
     }
 

@@ -37,7 +37,7 @@ _TROUBLES = (
     ("message refused for good", ("-f", "."), "MessageRefused", 1, "refused"),
     ("message refused for now", ("-r", "."), "MessageRefused", 1, "deferred"),
     ("EHLO refused for good, HELO taken", ("-f", "EHLO", "-8"), "", 0, "accepted"),
-    ("421 to RCPT, and closed", ("-Q", "RCPT"), "ConnectionLost", 1, "deferred"),
+    ("421 to RCPT, and closed", ("-Q", "RCPT"), "RecipientsRefused", 1, "deferred"),
     ("421 to the message, and closed", ("-Q", "."), "MessageRefused", 1, "deferred"),
     ("closed at MAIL", ("-q", "MAIL"), "ConnectionLost", 1, None),
     ("closed at the end of the message", ("-q", "."), "ConnectionLost", 3, "unknown"),

@@ -5,49 +5,58 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from peers import Received, loop_in_thread
-from sample import OTHER
+from servers import CERTIFICATES
 
 from smtpkit import Reply, Transcript
 
 __all__ = ["SERVERS", "Refusing"]
 
-_NO_SUCH_MAILBOX = Reply(550, "No such mailbox", "5.1.1")
+# Local part: what its owner's mail is answered with.
+_REFUSED = {"carol": Reply(550, "No such mailbox", "5.1.1"), "erin": Reply(451, "Not now", "4.2.1")}
+_KEPT = Reply(250, "Kept", "2.0.0")
 
 
 class Refusing:
-    """A server that refuses OTHER: at RCPT, or, if it speaks LMTP, after the message.
+    """A server that refuses carol for good and erin for now: at RCPT, or, if it speaks LMTP, after the message.
+
+    Args:
+        lmtp: whether it speaks LMTP.
+        port: where it listens on 127.0.0.1; 0 for a free port.
+        tls: whether it offers STARTTLS.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
+        port: where it listens.
         messages: what it received.
         transcript: of all sessions.
     """
 
-    def __init__(self, *, lmtp: bool) -> None:
-        self.port = 0
+    def __init__(self, *, lmtp: bool, port: int = 0, tls: bool = False) -> None:
+        self.port = port
         self.messages: list[Received] = []
         self.transcript = Transcript()
-        self.settings: dict[str, Any] = {"port": 0, "hostname": "server.example", "lmtp": lmtp}
+        self.settings: dict[str, Any] = {"port": port, "hostname": "server.example", "lmtp": lmtp}
         self.settings["transcript"] = self.transcript
+        if tls:
+            self.settings["tls"] = (str(CERTIFICATES / "server.pem"), None)
         self._lmtp = lmtp
 
     def to_rcpt(self, command: Any) -> Reply | None:
         """The answer to a recipient."""
-        return _NO_SUCH_MAILBOX if str(command.forward_path) == OTHER and not self._lmtp else None
+        return None if self._lmtp else _REFUSED.get(command.forward_path.local_part)
 
     def to_message(self, message: Any) -> list[Reply] | None:
         """The answer to a message."""
         self.messages.append(Received(message.sender, message.recipients, message.content))
         if not self._lmtp:
             return None
-        return [_NO_SUCH_MAILBOX if each == OTHER else Reply(250, "Kept", "2.0.0") for each in message.recipients]
+        return [_REFUSED.get(each.partition("@")[0], _KEPT) for each in message.recipients]
 
 
 @contextlib.contextmanager
-def _by_sync(*, lmtp: bool) -> Iterator[Refusing]:
+def _by_sync(**options: Any) -> Iterator[Refusing]:
     from smtpkit.sync import Session, serve
 
-    refusing = Refusing(lmtp=lmtp)
+    refusing = Refusing(**options)
 
     class Refuses(Session):
         def on_rcpt(self, command: Any) -> Any:
@@ -62,10 +71,10 @@ def _by_sync(*, lmtp: bool) -> Iterator[Refusing]:
 
 
 @contextlib.contextmanager
-def _by_asyncio(*, lmtp: bool) -> Iterator[Refusing]:
+def _by_asyncio(**options: Any) -> Iterator[Refusing]:
     from smtpkit.asyncio import Session, serve
 
-    refusing = Refusing(lmtp=lmtp)
+    refusing = Refusing(**options)
 
     class Refuses(Session):
         async def on_rcpt(self, command: Any) -> Any:
