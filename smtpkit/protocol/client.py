@@ -9,7 +9,7 @@ from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.dots import DotStuffer
 from smtpkit.wire.lines import LineBuffer
-from smtpkit.wire.replies import ReplyAssembler
+from smtpkit.wire.replies import REPLY_OCTETS, ReplyAssembler
 
 __all__ = ["ClientConnection"]
 
@@ -32,7 +32,6 @@ _MAY_BE_INTERMEDIATE = ("DATA", "AUTH")
 _LAST_CHUNK = "BDAT LAST"  # as the table of states has it
 _CHUNKS = ("BDAT", _LAST_CHUNK)
 _ENDS_MESSAGE = (END_OF_DATA, _LAST_CHUNK)
-_REPLY_LIMIT = 64 * 1024  # octets of one reply, its lines together
 _UNBOUNDED = 1 << 62
 _SHOWN = 80  # octets of what came that an error shows
 GREETING: "Final" = "greeting"
@@ -236,7 +235,7 @@ class ClientConnection:
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
                 return self._matched(reply)
-        if len(self._lines) > _REPLY_LIMIT or self._bare_lf:
+        if len(self._lines) > REPLY_OCTETS or self._bare_lf:
             # Whoever ends lines with LF sends no more: waiting would be in vain.
             raise self._violation("a reply line without CRLF", self._lines.take(_SHOWN))
         if self._eof:

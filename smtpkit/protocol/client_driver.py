@@ -4,6 +4,7 @@ from smtpkit.errors import ConnectionLost, RemoteProtocolError, SMTPError, Timeo
 from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, ConnectionClosed, Transport
 from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call
+from smtpkit.protocol.outgoing import PIECE
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.protocol.timeouts import Timeouts
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     Exchange = Generator[Any, Any, Any]
     Loss = tuple[type[ConnectionLost | Timeout], str, OSError | None, bool]
     Steps = Generator[Need | Call, Any, Any]
-
-_PIECE = 64 * 1024  # octets of a body in memory that leave at a time
 
 
 class ClientDriver(Driver):
@@ -143,8 +142,8 @@ class ClientDriver(Driver):
                     if body is None:
                         value = yield CHUNK
                     elif position < len(body):
-                        value = body if len(body) <= _PIECE else body[position : position + _PIECE]
-                        position += _PIECE
+                        value = body if len(body) <= PIECE else body[position : position + PIECE]
+                        position += PIECE
                 elif want is REWIND:
                     position = 0
                 elif want is UPGRADE:

@@ -2,7 +2,10 @@
 
 from smtpkit.wire.value import Value
 
-__all__ = ["Limits"]
+__all__ = ["AUTH_LINE", "COMMAND_LINE", "Limits"]
+
+COMMAND_LINE = 512  # octets with CRLF (RFC 5321 section 4.5.3.1.4)
+AUTH_LINE = 12288  # octets that suffice for a response, without CRLF (RFC 4954 section 4)
 
 
 class Limits(Value):

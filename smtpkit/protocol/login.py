@@ -5,6 +5,7 @@ An exchange as those of `smtpkit.protocol.exchanges`.
 
 from smtpkit.errors import AuthenticationError, NotSupported, ParseError
 from smtpkit.protocol.events import AuthResponse
+from smtpkit.protocol.limits import COMMAND_LINE
 from smtpkit.protocol.needs import Call
 from smtpkit.sasl.registry import best, client_mechanism
 from smtpkit.wire.commands import Auth, Command
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     Wanted = tuple[Command | AuthResponse, ...] | Call
 
-_COMMAND_LINE = 512
 _REFUSED_TOKEN = frozenset({"400", "401", "invalid_token"})  # XOAUTH2's status, and RFC 7628 section 3.2.2
 
 
@@ -86,7 +86,7 @@ def _attempt(
     initial = sasl.start()
     command: Command = Auth(mechanism.name, initial)
     responses: list[bytes] = []
-    if initial is not None and len(bytes(command)) > _COMMAND_LINE:
+    if initial is not None and len(bytes(command)) > COMMAND_LINE:
         command, responses = Auth(mechanism.name, None), [initial]  # RFC 4954 section 4
     (reply,) = yield (command,)
     while reply.is_intermediate:

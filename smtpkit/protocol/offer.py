@@ -1,6 +1,7 @@
 """What a server offers in one standing of a session, and so which commands and parameters are legal in it."""
 
 from smtpkit.protocol.extensions import EXTENSIONS, Extension
+from smtpkit.protocol.limits import AUTH_LINE, COMMAND_LINE
 from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire.capabilities import ehlo_reply
 from smtpkit.wire.replies import Reply
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     Check = Callable[[Mapping[str, Any]], Reply | None]
 
-_COMMAND_LINE = 512  # octets with CRLF (RFC 5321 section 4.5.3.1.4)
-_AUTH_LINE = 12288  # what suffices for a response (RFC 4954 section 4)
 _LINE_CAP = 8192  # what the increments of all extensions together may reach
 _WITHOUT_TLS = frozenset({"NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"})  # RFC 3207 section 4
 # RFC 4954 section 6; and XCLIENT, by which a proxy tells who has logged in to it.
@@ -81,15 +80,15 @@ class Offer:
         self.rcpt_parameters = frozenset(word for each in extensions for word in each.rcpt_parameters)
         self.binary = EXTENSIONS["BINARYMIME"] in extensions
         limits = {
-            "MAIL": _COMMAND_LINE + sum(each.mail_octets for each in extensions),
-            "RCPT": _COMMAND_LINE + sum(each.rcpt_octets for each in extensions),
+            "MAIL": COMMAND_LINE + sum(each.mail_octets for each in extensions),
+            "RCPT": COMMAND_LINE + sum(each.rcpt_octets for each in extensions),
         }
         given = config.limits.line
         self.line_limits = {verb: given or min(limit, _LINE_CAP) for verb, limit in limits.items()}
         if self.mechanisms and extensions:
             # RFC 4954 section 4 wants long initial responses sent as responses; clients with tokens do not care.
-            self.line_limits["AUTH"] = given or _AUTH_LINE
-        self.command_limit = given or _COMMAND_LINE
+            self.line_limits["AUTH"] = given or AUTH_LINE
+        self.command_limit = given or COMMAND_LINE
         self.line_limit = max(self.command_limit, *self.line_limits.values())
 
     def _admit_verbs(self, table: "dict[State, dict[str, State]]", extended: bool) -> None:

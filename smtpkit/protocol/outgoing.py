@@ -3,7 +3,7 @@
 from smtpkit.errors import NotSupported, ParseError
 from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
 
-__all__ = ["Outgoing", "scanned"]
+__all__ = ["PIECE", "Outgoing", "scanned"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Newlines = Literal["normalize", "strict", "as-is"]
 
-_PIECE = 64 * 1024  # octets: what leaves at a time
+PIECE = 64 * 1024  # octets: what leaves at a time
 _GATHER = 16 * 1024  # smaller pieces of an iterable wait for each other
 
 
@@ -99,7 +99,7 @@ class Outgoing:
             chunk = b"".join([*self._gathered, chunk]) if self._gathered else chunk
             self._gathered.clear()
             self._gathered_octets = 0
-            return (chunk,) if len(chunk) <= _PIECE else _slices(chunk)
+            return (chunk,) if len(chunk) <= PIECE else _slices(chunk)
         if chunk:
             self._gathered.append(chunk)
             self._gathered_octets += len(chunk)
@@ -153,6 +153,6 @@ def _octets(piece: "bytes | bytearray | memoryview") -> bytes:
 
 
 def _slices(body: bytes) -> "Iterable[bytes]":
-    if len(body) <= _PIECE:
+    if len(body) <= PIECE:
         return (body,)
-    return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    return (body[start : start + PIECE] for start in range(0, len(body), PIECE))

@@ -8,7 +8,7 @@ from smtpkit.protocol.server_auth import RESPONSE_LIMIT
 from smtpkit.protocol.server_state import CONNECTION_CLOSED, Reading
 from smtpkit.protocol.server_steps import ServerSteps
 from smtpkit.protocol.states import State
-from smtpkit.sasl.questions import FetchSecret, VerifyPassword, VerifyToken
+from smtpkit.sasl.questions import QUESTIONS, VerifyPassword, VerifyToken
 from smtpkit.wire import commands as c
 from smtpkit.wire.lines import LINE_TOO_LONG
 from smtpkit.wire.replies import Reply
@@ -132,7 +132,7 @@ class ServerConnection(ServerSteps):
             LocalProtocolError: no question waits.
         """
         event = self._undecided("supply()")
-        if type(event) not in _QUESTIONS:
+        if type(event) not in QUESTIONS:
             raise LocalProtocolError("supply() is for the questions of SASL", received=repr(event))
         self.unanswered = None
         self._answer_question(secret)
@@ -343,7 +343,6 @@ _STEPS: "dict[type, Callable[[Any, Any], Next]]" = {
 _OTHER_STEP = ServerConnection._do_other
 _OTHER_ACCEPT = ServerConnection._accept_other
 
-_QUESTIONS = (VerifyPassword, VerifyToken, FetchSecret)
 _OTHERS = (c.Vrfy, c.Expn, c.Etrn, c.XForward)
 
 
@@ -379,5 +378,5 @@ _REJECT: "dict[type, Callable[[Any, Any, Reply | None], None]]" = {
     **dict.fromkeys((c.Mail, c.Rcpt, c.Data), ServerConnection._reject_step),
     BodyChunk: ServerConnection._reject_content,
     **dict.fromkeys((*_OTHERS, c.XClient), ServerConnection._reject_other),
-    **dict.fromkeys(_QUESTIONS, _reject_question),
+    **dict.fromkeys(QUESTIONS, _reject_question),
 }

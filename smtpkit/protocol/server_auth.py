@@ -2,6 +2,7 @@
 
 from smtpkit.errors import ParseError
 from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.limits import AUTH_LINE
 from smtpkit.protocol.server_state import Reading, ServerState
 from smtpkit.protocol.states import State
 from smtpkit.sasl import Challenge, server_mechanism
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from smtpkit.sasl import Mechanism, Question
     from smtpkit.wire.commands import Auth, Command
 
-RESPONSE_LIMIT = 12288 + 2  # octets of a response line with its CRLF
+RESPONSE_LIMIT = AUTH_LINE + 2  # octets of a response line with its CRLF
 
 
 class ServerLogin:

@@ -7,7 +7,7 @@ from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused,
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
 from smtpkit.protocol.states import State
-from smtpkit.sasl.questions import FetchSecret, VerifyPassword, VerifyToken
+from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
 
@@ -31,13 +31,12 @@ _MINUTE = 60.0  # seconds over which the rate of content is measured
 
 _CONTENT = (State.DATA, State.BDAT)
 _COMMANDS = (c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward)
-_QUESTIONS = (VerifyPassword, VerifyToken, FetchSecret)
 _HOOKS: "dict[type, str]" = {
     Connect: "on_connect",
     **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo), "on_hello"),
     c.Mail: "on_mail",
     c.Rcpt: "on_rcpt",
-    **dict.fromkeys(_QUESTIONS, "on_login"),
+    **dict.fromkeys(QUESTIONS, "on_login"),
     **dict.fromkeys(_COMMANDS, "on_command"),
 }
 _PLAIN = frozenset({c.Mail, c.Rcpt, c.Data})  # accepted at once where the session has no hook for them
@@ -236,7 +235,7 @@ class ServerDriver(Driver):
         if isinstance(answer, Reply) and answer.code >= 400:
             core.reject(answer)
             return
-        if isinstance(event, _QUESTIONS):
+        if isinstance(event, QUESTIONS):
             core.supply(answer)
         else:
             core.accept(answer)

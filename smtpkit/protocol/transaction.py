@@ -16,6 +16,7 @@ from smtpkit.errors import (
 )
 from smtpkit.protocol.events import BodyChunk
 from smtpkit.protocol.needs import NEXT_CHUNK
+from smtpkit.protocol.outgoing import PIECE
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
 from smtpkit.protocol.states import State
 from smtpkit.wire.commands import Bdat, Data, Mail, Rcpt, Rset
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 # A group's replies are read before the next group goes out, so that nothing can deadlock (RFC 2920 section 3.1).
 _GROUP_COMMANDS = 128
 _GROUP_OCTETS = 32 * 1024 - 32  # and DATA or BDAT
-_ONE_CHUNK = 64 * 1024  # octets of content that leave in one piece: as one BDAT LAST, with the commands
 
 
 def transaction(
@@ -90,7 +90,7 @@ def _converse(
 ) -> "Generator[Wanted, Any, None]":
     pipelining = "PIPELINING" in client.capabilities
     chunked = _is_chunked(client, body, chunking)
-    whole = _piece(body.whole(), True, chunked) if body.size_held(_ONE_CHUNK) else None
+    whole = _piece(body.whole(), True, chunked) if body.size_held(PIECE) else None
     start: Group = (whole or ()) if chunked else (Data(),)
     # An LMTP server answers BDAT LAST once for each accepted recipient: how often must be known beforehand.
     together = pipelining and partial and not (client.lmtp and chunked)
@@ -117,7 +117,7 @@ def _is_chunked(client: "ClientConnection", body: "Outgoing", chunking: bool | N
     offered = "CHUNKING" in client.capabilities
     if chunking and not offered:
         raise NotSupported("the server does not offer CHUNKING", extension="CHUNKING")
-    wanted = body.size_held(_ONE_CHUNK) if chunking is None else chunking
+    wanted = body.size_held(PIECE) if chunking is None else chunking
     return offered and (wanted or body.binary)
 
 

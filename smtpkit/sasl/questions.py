@@ -1,6 +1,6 @@
 """What a server's mechanism yields: a challenge for the client, or a question for the application."""
 
-__all__ = ["Challenge", "FetchSecret", "Question", "VerifyPassword", "VerifyToken"]
+__all__ = ["QUESTIONS", "Challenge", "FetchSecret", "Question", "VerifyPassword", "VerifyToken"]
 
 from smtpkit.wire.value import Value
 
@@ -68,3 +68,4 @@ class VerifyToken(Value):
 
 
 Question = VerifyPassword | FetchSecret | VerifyToken
+QUESTIONS = (VerifyPassword, FetchSecret, VerifyToken)

@@ -4,14 +4,14 @@ from smtpkit.errors import ParseError
 from smtpkit.wire.status import EnhancedStatus, leading_status
 from smtpkit.wire.value import Value
 
-__all__ = ["Reply", "ReplyAssembler", "parse_reply"]
+__all__ = ["REPLY_OCTETS", "Reply", "ReplyAssembler", "parse_reply"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _LINE = 512  # octets of a line that is sent, with code and CRLF (RFC 5321 section 4.5.3.1.5)
-_REPLY_OCTETS = 64 * 1024  # octets of a reply that is received, its lines and their CRLFs together
+REPLY_OCTETS = 64 * 1024  # octets of a reply that is received, its lines and their CRLFs together
 _REPLY_LINES = 512
 _REPLY_TEXT = 48 * 1024  # characters of a reply that is sent: its codes and CRLFs fit into the rest
 _SHORTEST_PIECE = 240  # characters of the lines as which a longer one is sent, on the average
@@ -194,7 +194,7 @@ class ReplyAssembler:
             # Taking the better one would lose mail, the worse one duplicate it.
             raise ParseError(f"another code than {self._code} in the same reply", line)
         self._octets += len(line) + 2
-        if len(lines) >= _REPLY_LINES or self._octets > _REPLY_OCTETS:
+        if len(lines) >= _REPLY_LINES or self._octets > REPLY_OCTETS:
             raise ParseError("a reply without end", line, expected="at most 512 lines and 64 KiB")
         lines.append(text if self._status is None else _without(self._status, text))
         if line[3:4] == b"-":
