@@ -49,7 +49,7 @@ from smtpkit import (
     parse_command,
 )
 from smtpkit.protocol.composition import recipients_in, sender_in
-from smtpkit.protocol.events import NEED_DATA, BodyChunk, ConnectionClosed
+from smtpkit.protocol.events import BodyChunk, ConnectionClosed
 from smtpkit.protocol.target import Target
 from smtpkit.wire.proxy import parse_proxy_header
 
@@ -305,17 +305,21 @@ def talking_client(*keywords, tls=False):
     return core
 
 
+def fed(core, *pieces):
+    """Hand in octets and ask for an event, again and again."""
+    for piece in pieces:
+        core.receive_data(piece)
+        core.next_event()
+
+
 def test_a_client_refuses_what_stands_behind_the_220_wherever_it_is_cut():
     answer, injected = b"220 go\r\n", b"250-mx.example\r\n250 AUTH PLAIN\r\n"
     octets = answer + injected
     for cut in [*range(1, len(answer)), *range(len(answer) + 1, len(octets))]:
         core = talking_client("STARTTLS")
         core.send(StartTLS())
-        core.receive_data(octets[:cut])
         with pytest.raises(RemoteProtocolError, match="in clear behind the reply to STARTTLS"):
-            if core.next_event() is NEED_DATA:
-                core.receive_data(octets[cut:])
-                core.next_event()
+            fed(core, octets[:cut], octets[cut:])
         assert core.closed
         assert core.next_event() == ConnectionClosed()
 
@@ -365,9 +369,7 @@ def test_a_reply_without_end_is_given_up_in_bounded_memory(piece):
     core.send(Noop())
     tracemalloc.start()
     with pytest.raises(RemoteProtocolError):
-        for _ in range(20_000):
-            core.receive_data(piece)
-            core.next_event()
+        fed(core, *[piece] * 20_000)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * 1024 * 1024
