@@ -33,7 +33,7 @@ OPTIONS = {
     "size": "octets to declare for a body that cannot be read twice",
     "eight_bit": '"declare" (default), or "send" to send 8-bit octets to a server without 8BITMIME',
     "binary": "True for BODY=BINARYMIME: octets as they are",
-    "deadline": "seconds for all of the send",
+    "deadline": "seconds for all waits of the send; your own code that gives the body is not cut short",
     "dsn": "DSN(…): which delivery status notifications are wanted",
     "requiretls": "True to demand TLS on the whole way (RFC 8689)",
     "hold_for": "seconds to hold the message back (RFC 4865)",
