@@ -7,6 +7,7 @@ import pytest
 from smtpkit.errors import (
     ConnectionLost,
     LocalProtocolError,
+    NotSupported,
     ParseError,
     RecipientsRefused,
     RemoteProtocolError,
@@ -26,7 +27,7 @@ from smtpkit.protocol.exchanges import (
     start_tls,
 )
 from smtpkit.protocol.sending import Sending
-from smtpkit.wire.commands import Mail, Noop
+from smtpkit.wire.commands import Etrn, Mail, Noop, XClient
 
 TIM = Credentials("tim", "secret")
 NAME = "c.example"
@@ -119,6 +120,23 @@ def test_a_single_command_gives_its_reply_whatever_it_is(play, ready):
     core = ready()
     assert play(core, command(Noop()), ["C: NOOP", "S: 500 what"]).result.code == 500
     assert play(core, command(Noop()), ["C: NOOP", "S: 250 ok"]).result.code == 250
+
+
+def test_a_command_of_an_extension_that_is_not_offered_is_not_sent(play, ready):
+    item = Etrn("b.example")
+    with pytest.raises(NotSupported, match="ETRN needs ETRN") as info:
+        play(ready(), command(item, ready()), [])
+    assert info.value.extension == "ETRN"
+    core = ready("ETRN")
+    assert play(core, command(item, core), ["C: ETRN b.example", "S: 250 ok"]).result.code == 250
+    assert play(core, command(Noop(), core), ["C: NOOP", "S: 250 ok"]).result.code == 250
+
+
+def test_before_any_hello_nothing_is_known_of_extensions(play):
+    core = ClientConnection(ClientConfig())
+    play(core, greeting(), ["S: 220 mx"])
+    item = XClient({"NAME": "x"})
+    assert play(core, command(item, core), ["C: XCLIENT NAME=x", "S: 220 mx"]).result.code == 220
 
 
 def test_a_command_out_of_order_is_an_error_of_this_side(play, ready):
