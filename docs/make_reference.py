@@ -1,4 +1,4 @@
-"""Prints the pages of docs/ that are made from the code: reference.md, protocol.md, and the tables inside wire.md.
+"""Prints the pages of docs/ that are made from the code: reference.md, protocol.md, and the tables in two others.
 
 `python3 docs/make_reference.py` writes them; tests/test_docs.py fails if they are not up to date.
 """
@@ -16,7 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import state_tables
 
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS
+from smtpkit.protocol.hints import HINTS
 from smtpkit.protocol.sending import OPTIONS
+from smtpkit.sasl import ScramKeys, make_record, mechanism_names
+from smtpkit.sasl.records import read_secret
+from smtpkit.sasl.registry import mechanism
 from smtpkit.wire.commands import TOLERANCES
 from smtpkit.wire.parameters import PARAMETERS
 
@@ -28,6 +32,7 @@ MODULES = {
     "smtpkit.stores": "Where a server puts what it receives.",
     "smtpkit.protocol.transcript_entries": "What a `Transcript` is made of.",
     "smtpkit.protocol.replay": "A transcript played again.",
+    "smtpkit.sasl": "Mechanisms of logins in both roles, without I/O, and what a server stores of passwords.",
     "smtpkit.tls": "TLS without a socket, and the settings for it.",
 }
 REFERENCE = """# Reference
@@ -81,6 +86,27 @@ EHLO_WORDS = {  # in words; how they come about is in the entry
     "NO-SOLICITING": "*keywords that are refused*",
     "XCLIENT": "*names of attributes*",
     "XFORWARD": "*names of attributes*",
+}
+
+
+STORED = {  # one secret of each kind, to ask what it is good for
+    "password": "secret",
+    "record": read_secret(make_record("secret", cost=2)),
+    "SCRAM-SHA-1 keys": ScramKeys.derive("secret", "SCRAM-SHA-1", iterations=1),
+    "SCRAM-SHA-256 keys": ScramKeys.derive("secret", "SCRAM-SHA-256", iterations=1),
+    "SCRAM-SHA-512 keys": ScramKeys.derive("secret", "SCRAM-SHA-512", iterations=1),
+}
+SOURCES = {
+    "PLAIN": "RFC 4616",
+    "LOGIN": "draft-murchison-sasl-login",
+    "CRAM-MD5": "RFC 2195",
+    "SCRAM-SHA-1": "RFC 5802",
+    "SCRAM-SHA-256": "RFC 7677",
+    "SCRAM-SHA-512": "draft-melnikov-scram-sha-512",
+    "OAUTHBEARER": "RFC 7628",
+    "XOAUTH2": "Google, Microsoft",
+    "EXTERNAL": "RFC 4422",
+    "ANONYMOUS": "RFC 4505",
 }
 
 
@@ -143,6 +169,30 @@ def wire(page: str) -> str:
     ]
     page = _filled(page, "tolerances", _table(["what", "example", "read as"], tolerances))
     return _filled(page, "parameters", _table(["parameter", "of", "legal with"], parameters))
+
+
+def authentication(page: str) -> str:
+    """The page about logins, with its tables made anew."""
+    mechanisms = [mechanism(name) for name in mechanism_names()]
+    known = [
+        [
+            each.name,
+            SOURCES[each.name.removesuffix("-PLUS")],
+            each.credential,
+            ", ".join(kind for kind, secret in STORED.items() if each.accepts(secret)),
+            "shown: TLS only" if each.plaintext else "",
+            "proves itself" if each.mutual else "",
+        ]
+        for each in mechanisms
+    ]
+    hints = [
+        [" ".join(each.hosts), f"{each.code} {each.enhanced}".strip(), each.says, each.credential, each.cause]
+        + [f"<{each.source}>"]
+        for each in HINTS
+    ]
+    heads = ["mechanism", "defined in", "the client needs", "the server may store", "secret", "the server"]
+    page = _filled(page, "mechanisms", _table(heads, known))
+    return _filled(page, "hints", _table(["greeting", "reply", "says", "login by", "cause", "source"], hints))
 
 
 def _parameters(extension):
@@ -241,9 +291,10 @@ def main() -> None:
     """Write the pages."""
     (DOCS / "reference.md").write_text(reference(), encoding="utf-8")
     (DOCS / "protocol.md").write_text(protocol(), encoding="utf-8")
-    page = DOCS / "wire.md"
-    if page.exists():
-        page.write_text(wire(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, filled in (("wire.md", wire), ("authentication.md", authentication)):
+        page = DOCS / name
+        if page.exists():
+            page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

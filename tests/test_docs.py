@@ -55,7 +55,7 @@ def running(tmp_path_factory):
         processes = {}
         for name, (source, _) in PROGRAMS.items():
             directory = tmp_path_factory.mktemp("program")
-            for file in ("ca.pem", "server.pem"):
+            for file in ("ca.pem", "server.pem", "client.pem"):
                 shutil.copy(ROOT / "tests" / "certificates" / file, directory)
             process = subprocess.Popen(
                 [sys.executable, "-c", source],
@@ -105,6 +105,12 @@ def test_the_tables_of_the_wire_layer_are_those_of_the_code(made):
     tables = re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end -->", page, re.DOTALL)
     assert [name for name, _ in tables] == ["tolerances", "parameters"]
     assert all(f"`{keyword}`" in dict(tables)["parameters"] for known in PARAMETERS.values() for keyword in known)
+
+
+def test_the_tables_about_logins_are_those_of_the_code(made):
+    page = (DOCS / "authentication.md").read_text()
+    assert page == made.authentication(page)
+    assert re.findall(r"<!-- (\w+) -->\n\| ", page) == ["mechanisms", "hints"]
 
 
 def test_the_adapter_on_the_page_is_the_file_and_each_other_one_is_linked():
