@@ -221,6 +221,7 @@ class Line:
         self.steps = self.resets = 0
         self.logged_in_as = None
         self.fault = None
+        self.unsent = 0  # octets that had not left the client when a call failed
         self.said = [Transcript(), Transcript()]  # as the client has it, and as the server
         core = ServerConnection(config, transcript=self.said[1])
         self.server = (
@@ -262,6 +263,7 @@ class Line:
             while self._need.client is not DONE:
                 self._step(bound)
         except BaseException as error:
+            self.unsent = len(self.up.held)
             # As the adapters do: what is out of step carries nothing any more.
             if self.client.broken or not isinstance(error, SMTPError) or not self.client.core.idle:
                 self.hang_up()
@@ -359,7 +361,8 @@ class Line:
             if self._tcp_resets and (self.up.flight or self.up.held or self.server.unread):
                 self.down.shut()
                 self._client_loses(ConnectionResetError(104, "Connection reset by peer"))
-            self.up.shut()
+            self.up.is_open = False
+            self.up.flight.clear()
         return True
 
     def _up_moves(self):
@@ -386,8 +389,8 @@ class Line:
                 assert self.client.unread < SERVER_HOLDS + down.capacity
             return bool(piece)
         if down.ends and not self._eof_told:
-            self._eof_told = self._fed.client = True
-            self.client.receive(b"")
+            self._eof_told = True
+            self._client_ends()
             return True
         return False
 
@@ -422,23 +425,29 @@ class Line:
                 self.server.receive(b"")
             else:
                 self._eof_told = True
-                self.client.receive(b"")
+                self._client_ends()
         else:
             error = ConnectionResetError(104, "Connection reset by peer") if kind == "reset" else None
-            flushed = not self.up.held
-            self.up.shut()
             self.down.shut()
             if error is None:
                 self.server.receive(b"")
-                self.client.receive(b"")
+                self._client_ends()
             else:
                 self.server.lost(error)
-                self._client_loses(error, flushed=flushed)
+                self._client_loses(error)
+            self.up.is_open = False
+            self.up.flight.clear()
         self._fed.client = self._fed.server = True
         return True
 
-    def _client_loses(self, error, *, flushed=None):
-        self.client.lost(error, flushed=not self.up.held if flushed is None else flushed)
+    def _client_loses(self, error):
+        self.client.lost(error, flushed=not self.up.held)
+        self._fed.client = True
+
+    def _client_ends(self):
+        if self.up.held:
+            self.client.lost(None, flushed=False)
+        self.client.receive(b"")
         self._fed.client = True
 
     def _time_passes(self):

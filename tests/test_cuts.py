@@ -137,6 +137,7 @@ def check(line, result, cut):
     if unknown:
         # All of the content has left the client, and the server's final reply has not come.
         assert line.client.core.waiting_for in ("end of data", "MAIL", "RCPT"), (cut, line.client.core.waiting_for)
+        assert line.unsent == 0, cut
     return verdicts
 
 

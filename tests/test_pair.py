@@ -198,7 +198,7 @@ def error_is_true(error, told, took, line):
     """What an error of a send says beside the verdicts."""
     if UNKNOWN in told.values():
         assert isinstance(error, LOST)
-        assert line.up.held == b"", "unknown before the last octet had left"
+        assert line.unsent == 0, "unknown before the last octet had left"
     hidden = [address for address in took if told.get(address) is not ACCEPTED]
     if isinstance(error, (*LOST, ReplyError)):
         assert not (error.may_retry and hidden), "to be retried though it was accepted"
