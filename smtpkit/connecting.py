@@ -69,12 +69,10 @@ class ClientSettings:
         options = target.options
         self.timeouts = _timeouts(timeouts, options)
         self.deadline = _deadline(deadline, options)
-        self.config = ClientConfig(
-            local_hostname or options.get("local_hostname"), lmtp=target.lmtp, extensions=extensions
-        )
+        name = local_hostname or options.get("local_hostname")
+        self.config = ClientConfig(name, lmtp=target.lmtp, extensions=extensions)
         self.local_address = local_address or _local_address(options)
-        self.sock = sock
-        self.transcript = transcript
+        self.sock, self.transcript = sock, transcript
         self.outbox: list[Message] = []
         self._tls = _TLSSettings(
             ssl_context,

@@ -5,10 +5,11 @@ import socket
 import stat
 from contextlib import suppress
 
-from smtpkit.protocol.target import HIGHEST_PORT
 from smtpkit.wire.value import Value
 
 __all__ = ["Listener"]
+
+_HIGHEST_PORT = 65535
 
 _BACKLOG = 1024
 _HAS_IPV6 = socket.has_ipv6
@@ -41,8 +42,8 @@ class Listener(Value):
         implicit_tls: bool = False,
         reuse_port: bool = False,
     ) -> None:
-        if not 0 <= port <= HIGHEST_PORT:
-            raise ValueError(f"a port is a number from 0 to {HIGHEST_PORT}, not {port}")
+        if not 0 <= port <= _HIGHEST_PORT:
+            raise ValueError(f"a port is a number from 0 to {_HIGHEST_PORT}, not {port}")
         self.host = host
         self.port = port
         self.unix = unix

@@ -28,16 +28,14 @@ _TURN = 100  # events before answers are written: one read may hold 40,000 NOOPs
 _HANDSHAKE = 30.0  # seconds
 _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured
-
 _CONTENT = (State.DATA, State.BDAT)
-_COMMANDS = (c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward)
 _HOOKS: "dict[type, str]" = {
     Connect: "on_connect",
     **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo), "on_hello"),
     c.Mail: "on_mail",
     c.Rcpt: "on_rcpt",
     **dict.fromkeys(QUESTIONS, "on_login"),
-    **dict.fromkeys(_COMMANDS, "on_command"),
+    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward), "on_command"),
 }
 _PLAIN = frozenset({c.Mail, c.Rcpt, c.Data})  # accepted at once where the session has no hook for them
 
@@ -200,7 +198,7 @@ class ServerDriver(Driver):
                 continue
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
-            elif (hook := _HOOKS.get(kind)) is not None:
+            elif (hook := _hook(event)) is not None:
                 self._decide(event, (yield _call(hook, event)) if hook in hooks else _default(event))
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
@@ -209,9 +207,6 @@ class ServerDriver(Driver):
                 yield from self._secured(clear=core.data_to_send())
             elif kind is ConnectionClosed:
                 break
-            elif _is_other(event):
-                answer = (yield Call("on_command", event)) if "on_command" in hooks else _default(event)
-                self._decide(event, answer)
             if self._open and not core.in_transaction:
                 yield from self._transaction_dropped()
             if self._ending and not self._open and not core.closed:
@@ -321,7 +316,7 @@ class ServerDriver(Driver):
                     return event.data
             elif isinstance(event, BodyRefused):
                 self._stream_error = MessageRefused(event.reply)
-            elif _is_other(event):
+            elif _hook(event) == "on_command":
                 self._decide(event, _default(event))  # between chunks; on_body is busy, no other hook is called
             elif not isinstance(event, Answered):
                 self._held = event
@@ -397,9 +392,9 @@ def _call(hook: str, event: "Next") -> Call:
 
 def _default(event: "Next") -> "Any":
     # What is answered where the session has no hook: 252 to VRFY, 502 to the others of its kind.
-    return say.NOT_IMPLEMENTED if _is_other(event) and type(event) is not c.Vrfy else None
+    return say.NOT_IMPLEMENTED if _hook(event) == "on_command" and type(event) is not c.Vrfy else None
 
 
-def _is_other(event: "Next") -> bool:
-    # A command for on_command; among them those that the application has added.
-    return isinstance(event, _COMMANDS) or (isinstance(event, c.Command) and event.verb not in c.SYNTAX)
+def _hook(event: "Next") -> str | None:
+    own = isinstance(event, c.Command) and event.verb not in c.SYNTAX  # a command that the application has added
+    return _HOOKS.get(type(event), "on_command" if own else None)

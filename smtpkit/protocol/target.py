@@ -4,7 +4,7 @@ from smtpkit.protocol.credentials import Credentials
 from smtpkit.wire.literals import is_address_literal
 from smtpkit.wire.value import Value
 
-__all__ = ["HIGHEST_PORT", "Target"]
+__all__ = ["Target"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _SCHEMES = ("smtp", "smtps", "lmtp", "lmtp+unix", "smtp+unix")
 _POLICIES = ("implicit", "required", "if-offered", "off")
-HIGHEST_PORT = 65535
+_HIGHEST_PORT = 65535
 _SUBMISSION = 587  # RFC 6409
 _SUBMISSIONS = 465  # RFC 8314 section 3.3
 _CAPTURED = ("memory:", "print:")
@@ -108,8 +108,8 @@ class Target(Value):
         if port is None:
             usual = _SUBMISSIONS if tls == "implicit" else _SUBMISSION if credentials else 25
             port = 0 if unix else 24 if lmtp else usual
-        elif not unix and not 0 < port <= HIGHEST_PORT:
-            raise ValueError(f"a port is a number from 1 to {HIGHEST_PORT}, not {port}")
+        elif not unix and not 0 < port <= _HIGHEST_PORT:
+            raise ValueError(f"a port is a number from 1 to {_HIGHEST_PORT}, not {port}")
         target = cls(host, port, path=path, lmtp=lmtp, tls="", credentials=credentials, options=options)
         target.tls = _default_policy(target) if tls is None else tls
         if target.tls not in _POLICIES:
@@ -164,8 +164,8 @@ def _authority(netloc: str) -> "tuple[str, str, int | None]":
         host, _, port = address.partition(":")
         if "[" in host or "]" in host:
             raise ValueError("brackets in a URL stand around all of the host")
-    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) <= HIGHEST_PORT):
-        raise ValueError(f"what stands behind the host and its colon is no port, a number from 1 to {HIGHEST_PORT}")
+    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) <= _HIGHEST_PORT):
+        raise ValueError(f"what stands behind the host and its colon is no port, a number from 1 to {_HIGHEST_PORT}")
     return user, host, int(port) if port else None
 
 
