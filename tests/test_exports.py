@@ -26,10 +26,10 @@ CORE = """
     Capabilities ClientConfig ClientConnection Command Connect ConnectionClosed ConnectionLost Credentials
     Data DeliverBy DotStuffer DotUnstuffer
     Ehlo EnhancedStatus Envelope Etrn Expn Extension
-    FetchSecret Helo Help Lhlo Limits LocalProtocolError
+    FetchSecret Helo Help HoldLimits Lhlo Limits LocalProtocolError
     Mail Mailbox Message MessageRefused MessageTracking
     Noop NotSupported OriginalRecipient Outcome
-    ParseError ProtocolError Quit
+    ParameterCodec ParseError ProtocolError Quit
     Rcpt RecipientsRefused RemoteProtocolError ReplayMismatch Reply ReplyError Retry Rset
     SMTPError SendResult SenderRefused ServerConfig ServerConnection StartTLS State
     TLSError TLSFacts Timeout Timeouts Transcript Transport
@@ -44,27 +44,28 @@ CORE_SIGNATURES = """
 certificate_identity=None, salt_secret=None, iterations=10000)
     Bdat(size, last=False)
     BodyChunk(data, last=False)
-    ClientConfig(hostname=None, *, lmtp=False)
+    ClientConfig(hostname=None, *, lmtp=False, extensions=())
     Credentials(username='', password=None, *, token=None, authzid='', fresh_token=None, mechanisms=None)
     DotUnstuffer(bare_newlines='reject')
     Envelope(sender, recipients, mail_parameters=None, rcpt_parameters=None)
-    Mail(reverse_path, parameters={})
+    Mail(reverse_path, parameters={}, codecs=None)
     Mailbox(local_part, domain)
     Message(envelope, content, session=None)
-    Rcpt(forward_path, parameters={})
+    ParameterCodec(keyword, parse, emit=<class 'str'>)
+    Rcpt(forward_path, parameters={}, codecs=None)
     Reply(code, text=(), enhanced=None)
     Retry(attempts=3, delay=1.0, *, factor=2.0, max_delay=60.0, jitter=0.25, random=None)
     dot_stuff(body)
     dot_unstuff(octets)
-    parse_command(line, *, smtputf8=False, strict=True)
+    parse_command(line, *, smtputf8=False, strict=True, dialect=<Dialect of the standards>)
     parse_reply(octets)
 """
 
 # Signatures of both adapters.
 SIGNATURES = """
-    connect(where, port=None, *, tls=None, ssl_context=None, cafile=None, server_hostname=None, unverified_tls=False, \
-auth=None, allow_auth_in_clear=False, timeouts=None, deadline=None, local_hostname=None, local_address=None, \
-sock=None, transcript=None)
+    connect(where, port=None, *, tls=None, ssl_context=None, cafile=None, fingerprint=None, \
+client_certificate=None, server_hostname=None, unverified_tls=False, auth=None, allow_auth_in_clear=False, timeouts=None, deadline=None, local_hostname=None, local_address=None, \
+sock=None, transcript=None, extensions=())
     send_message(message, where, *, sender=None, recipients=None, options=None, retry=None, **connect_options)
     Client.send_message(self, message, sender=None, recipients=None, **options)
     Client.send(self, sender, recipients, body, **options)
