@@ -1,6 +1,7 @@
 """A pool in both colours: few connections, used again only while they are alive, and none of them ever lost."""
 
 import asyncio
+import random
 import socket
 import subprocess
 import sys
@@ -45,6 +46,14 @@ def storing(inbox, answer=None):
     return handler
 
 
+async def content_of(peer):
+    """Read a message's content; False if the client went in the middle."""
+    while (line := await peer.reader.readline()) != b".\r\n":
+        if not line:
+            return False
+    return True
+
+
 class Scripted:
     """A server that takes messages, unless told otherwise.
 
@@ -79,8 +88,8 @@ class Scripted:
                 continue  # silence
             await peer.write(f"{reply}\r\n".encode())
             if reply[0] == "3":
-                while (content := await peer.line()) != ".":
-                    lines.append(content)
+                if not await content_of(peer):
+                    return
                 ending = on.get(".", "250 taken")
                 if ending is None:
                     return
@@ -330,8 +339,8 @@ async def test_what_may_have_been_accepted_is_not_sent_again(kit):
             lines.append(line)
             if line == "DATA":
                 await peer.write(b"354 go\r\n")
-                while await peer.line() != ".":
-                    pass
+                if not await content_of(peer):
+                    return
                 if lines.count("DATA") == 2:
                     return
             await peer.write(b"250 ok\r\n")
@@ -355,8 +364,8 @@ async def test_a_body_that_was_read_is_not_sent_again(kit):
                 if lines.count("DATA") == 2:
                     await peer.line()
                     return
-                while await peer.line() != ".":
-                    pass
+                if not await content_of(peer):
+                    return
             await peer.write(b"250 ok\r\n")
 
     def pieces():
@@ -641,7 +650,7 @@ async def send_pieces(pool):
     async def pieces():
         for _ in range(3):
             await asyncio.sleep(0)
-            yield b"x" * 70000 + b"\r\n"
+            yield (b"x" * 998 + b"\r\n") * 70
 
     await pool.send("a@a.example", "b@b.example", pieces())
 
@@ -688,6 +697,37 @@ async def test_a_call_cancelled_at_any_wait_loses_no_slot_and_leaves_no_connecti
         else:
             raise AssertionError("no end")
         assert step > 1 or (action is close and before is nothing)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_breaks_and_whoever_gives_up_every_slot_comes_back(asyncio_kit, seed):
+    chance = random.Random(seed)
+
+    async def play(peer):
+        await peer.write(b"220 mx.example\r\n")
+        while line := await peer.line():
+            if chance.random() < 0.08:
+                return
+            if line == "DATA":
+                await peer.write(b"354 go\r\n")
+                if not await content_of(peer):
+                    return
+            await peer.write(chance.choice([b"250 ok\r\n"] * 20 + [b"450 later\r\n", b"421 bye\r\n"]))
+            if chance.random() < 0.02:
+                await peer.write(b"421 bye\r\n")
+
+    async def work(pool):
+        with suppress(SMTPError):
+            action = chance.choice([send, send, send_pieces, borrow, send_several])
+            await cancelled_at(chance.choice([0, 0, *range(1, 12)]), action(pool), late=chance.random() < 0.5)
+
+    options = {"size": 3, "rate": 2000, "max_messages": 5, "deadline": 5}
+    async with asyncio_kit.script(play) as address, asyncio_kit.pool(address, **options) as pool:
+        found = await asyncio.gather(*(asyncio.ensure_future(work(pool)) for _ in range(150)), return_exceptions=True)
+        assert {type(each) for each in found} <= {type(None), asyncio.CancelledError}
+        stats = pool.stats
+        assert (stats.in_use, stats.waiting) == (0, 0)
+        assert stats.idle <= 3
 
 
 async def test_closing_that_is_cancelled_closes_all_the_same(asyncio_kit):
@@ -756,8 +796,8 @@ async def test_a_server_that_stalls_anywhere_holds_nothing_once_the_call_is_canc
                 return
             if line == "DATA":
                 await peer.write(b"354 go\r\n")
-                while await peer.line() != ".":
-                    pass
+                if not await content_of(peer):
+                    return
                 if stall and stage == ".":
                     stalled.set()
                     await peer.ended()
