@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from smtpkit.protocol.events import Connect
+from smtpkit.protocol.extensions import Extension
 from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
 from smtpkit.wire.replies import Reply
 
@@ -106,6 +107,93 @@ QUIT        221-    221-    221-    221-    221-    221-    221-
 FOO         500     500     500     500     500     500     503
 """
 
+# The same under TLS, or logged in, or both: what is not named is as above.
+TLS_TABLE = """
+            C       R       M       T       B       F
+STARTTLS    503     503     503     503     503     503
+"""
+LOGGED_IN_TABLE = """
+            C       R       M       T       B       F
+AUTH        503     503     503     503     503     503
+"""
+
+# Where TLS is demanded, in clear: all but NOOP, EHLO, STARTTLS and QUIT (RFC 3207 section 4).
+NEEDS_TLS_TABLE = """
+            C       R
+EHLO        250R    250
+HELO        530     530
+LHLO        500     500
+MAIL        530     530
+RCPT        530     530
+DATA        530     530
+BDAT        530     530
+LAST        530     530
+RSET        530     530
+NOOP        250     250
+HELP        530     530
+VRFY        530     530
+EXPN        530     530
+STARTTLS    503     220S
+AUTH        503     530
+ETRN        530     530
+XCLIENT     530     530
+XFORWARD    530     530
+QUIT        221-    221-
+FOO         500     500
+TURN        502     502
+"""
+
+# Where login is demanded: all but AUTH, EHLO, HELO, NOOP, RSET, QUIT (RFC 4954 section 6), STARTTLS, and XCLIENT.
+NEEDS_LOGIN_TABLE = """
+            C       R
+EHLO        250R    250
+HELO        250R    250
+LHLO        500     500
+MAIL        530     530
+RCPT        530     530
+DATA        530     530
+BDAT        530     530
+LAST        530     530
+RSET        250     250
+NOOP        250     250
+HELP        530     530
+VRFY        530     530
+EXPN        530     530
+STARTTLS    503     220S
+AUTH        503     235
+ETRN        530     530
+XCLIENT     220     220C
+XFORWARD    530     530
+QUIT        221-    221-
+FOO         500     500
+TURN        502     502
+"""
+
+# Where no extension is offered, no TLS and no login; a chunk that nobody expects ends the session.
+NOTHING_TABLE = """
+            C       R       M       T
+EHLO        250R    250     250R    250R
+HELO        250R    250     250R    250R
+MAIL        503     250M    503     503
+RCPT        503     503     250T    250
+DATA        503     503     503     354D
+BDAT        502-    502-    502-    502-
+LAST        502-    502-    502-    502-
+STARTTLS    502     502     502     502
+AUTH        502     502     502     502
+ETRN        502     502     502     502
+XCLIENT     502     502     502     502
+XFORWARD    502     502     502     502
+HELP        214     214     214     214
+VRFY        252     252     252     252
+EXPN        250     250     250     250
+RSET        250     250     250R    250R
+NOOP        250     250     250     250
+QUIT        221-    221-    221-    221-
+FOO         500     500     500     500
+TURN        502     502     502     502
+"""
+
 STATES = {
     "C": State.CONNECTED,
     "R": State.READY,
@@ -132,13 +220,14 @@ def _pairs(table):
             yield state, verb, answers, cell[len("none" if not answers else "250") :] or state
 
 
-def at(state, hello, lmtp):
+def at(state, hello, lmtp, *, tls=False, login=False, **settings):
     """A session in that state."""
-    settings = {"extensions": EXTENSIONS, "lmtp": lmtp, "tls_available": True}
+    settings = {"extensions": EXTENSIONS, "lmtp": lmtp, "tls_available": True, **settings}
     decisions = {}
     if state == "X":
         decisions = {Connect: Reply(554, "no service")}
-    session = play.Play(play.with_login(**settings), decisions)
+    made = play.config(**settings) if "auth" in settings else play.with_login(**settings)
+    session = play.Play(made, decisions, tls=tls)
     way = {
         "C": b"",
         "X": b"",
@@ -148,7 +237,11 @@ def at(state, hello, lmtp):
         "B": play.TRANSACTION + b"BDAT 2\r\nab",
         "F": play.TRANSACTION,
     }[state]
-    if state not in "CX":
+    if login:
+        session.say(LINES[hello] + LINES["AUTH"])
+    if login and state == "C":
+        session.core._move(State.CONNECTED)  # which is where XCLIENT would lead
+    elif state not in "CX":
         session.say(LINES[hello] + way)
     if state == "F":
         session.core.receive_data(b"BDAT 2\r\nab")
@@ -163,6 +256,11 @@ def at(state, hello, lmtp):
 def check(session, verb, answers, following, lmtp=False):
     answer = session.say(LINES[verb])
     assert play.codes(answer) == answers
+    if answers and answers[0] in (500, 502, 503, 530):
+        # RFC 5248; none in answer to a hello (RFC 2034 section 4)
+        status = b"" if verb in ("EHLO", "HELO", "LHLO") else b" 5.7.0" if answers[0] == 530 else b" 5.5.1"
+        assert answer[3 : 3 + len(status)] == status
+        assert status or answer[5:6] != b"."
     assert session.core.state is STATES[following]
     # The session is in step: nothing of the line is left.
     if following not in "-SD":
@@ -183,6 +281,93 @@ def test_each_pair_in_a_session_without_extensions(state, verb, answers, followi
 @pytest.mark.parametrize(("state", "verb", "answers", "following"), pairs(LMTP_TABLE))
 def test_each_pair_of_lmtp(state, verb, answers, following):
     check(at(state, "LHLO", lmtp=True), verb, answers, following)
+
+
+def standing(**facts):
+    """What of SMTP_TABLE holds in a standing, with the rows that its own table has in their place."""
+    own = {"tls": TLS_TABLE, "login": LOGGED_IN_TABLE}
+    changed = {row[:2]: row for name in facts for row in pairs(own[name])}
+    return [changed.get(row[:2], row) for row in pairs(SMTP_TABLE) if row[0] != "X"]
+
+
+@pytest.mark.parametrize(("state", "verb", "answers", "following"), standing(tls=True))
+def test_each_pair_under_tls(state, verb, answers, following):
+    check(at(state, "EHLO", lmtp=False, tls=True), verb, answers, following)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(("state", "verb", "answers", "following"), standing(login=True))
+def test_each_pair_after_login(tls, state, verb, answers, following):
+    if tls and verb == "STARTTLS":
+        answers, following = [503], state
+    check(at(state, "EHLO", lmtp=False, tls=tls, login=True), verb, answers, following)
+
+
+@pytest.mark.parametrize(("state", "verb", "answers", "following"), pairs(NEEDS_TLS_TABLE))
+def test_each_pair_where_tls_is_demanded(state, verb, answers, following):
+    check(at(state, "EHLO", lmtp=False, require_tls=True), verb, answers, following)
+
+
+@pytest.mark.parametrize(("state", "verb", "answers", "following"), pairs(NEEDS_LOGIN_TABLE))
+def test_each_pair_where_login_is_demanded(state, verb, answers, following):
+    check(at(state, "EHLO", lmtp=False, required=True), verb, answers, following)
+
+
+@pytest.mark.parametrize(("state", "verb", "answers", "following"), pairs(NOTHING_TABLE))
+def test_each_pair_where_nothing_is_offered(state, verb, answers, following):
+    session = at(state, "EHLO", lmtp=False, extensions=[], tls_available=False, auth=None)
+    check(session, verb, answers, following)
+
+
+@pytest.mark.parametrize(("state", "code"), [("C", 503), ("R", 250), ("M", 250), ("T", 250), ("B", 503), ("F", 503)])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_verb_that_the_application_added(state, code, tls):
+    added = [*EXTENSIONS, Extension("XADD", verbs=["XADD"])]
+    session = at(state, "EHLO", lmtp=False, tls=tls, extensions=added)
+    assert play.codes(session.say(b"XADD\r\n")) == [code]
+    assert session.core.state is STATES[state]
+
+
+@pytest.mark.parametrize("verb", LINES)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_in_a_login_every_line_is_a_response(verb, mechanism):
+    """None of them is a command: most are no base64, and the others no credentials (RFC 4954 section 4)."""
+    session = at("R", "EHLO", lmtp=False)
+    session.say(b"AUTH " + mechanism.encode() + b"\r\n")
+    assert session.core.state is State.AUTH
+    line = LINES[verb].partition(b"\r\n")[0] + b"\r\n"
+    said = play.codes(session.say(line))
+    assert len(said) == 1
+    assert said[0] in (501, 535, 334)
+    if said == [334]:  # what is base64 may be a name
+        assert session.core.state is State.AUTH
+        said = play.codes(session.say(b"*\r\n"))
+    assert session.core.state is State.READY
+    assert session.kinds.count("Quit") == session.kinds.count("Mail") == 0
+    assert play.codes(session.say(b"NOOP\r\n")) == [250]
+
+
+@pytest.mark.parametrize("verb", LINES)
+@pytest.mark.parametrize("framing", ["DATA", "BDAT", "refused BDAT"])
+def test_in_content_every_line_is_content(verb, framing):
+    line = LINES[verb]
+    session = at("R" if framing == "refused BDAT" else "T", "EHLO", lmtp=False)
+    begin = b"DATA\r\n" if framing == "DATA" else b"BDAT %d LAST\r\n" % (len(line) + 2)
+    assert play.codes(session.say(begin)) == ([354] if framing == "DATA" else [])
+    assert session.say(line) == b""
+    assert play.codes(session.say(b".\r\n" if framing == "DATA" else b"\r\n")) == [503 if "ref" in framing else 250]
+    expected = [] if framing == "refused BDAT" else [line if framing == "DATA" else line + b"\r\n"]
+    assert session.messages == expected
+    assert play.codes(session.say(b"NOOP\r\n")) == [250]
+
+
+@pytest.mark.parametrize("verb", LINES)
+def test_behind_starttls_nothing_is_read_and_before_the_greeting_nothing_is_answered(verb):
+    session = at("R", "EHLO", lmtp=False)
+    session.say(b"STARTTLS\r\n")
+    assert session.say(LINES[verb]) == b""
+    early = play.Play(play.config(), {Connect: None})
+    assert early.say(LINES[verb]) == b""
 
 
 REFUSALS = {
