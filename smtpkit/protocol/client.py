@@ -4,6 +4,7 @@ from collections import deque
 
 from smtpkit.errors import LocalProtocolError, ParseError, RemoteProtocolError
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
+from smtpkit.protocol.session_use import SessionUse
 from smtpkit.protocol.states import END_OF_DATA, LMTP, LMTP_REFUSALS, SMTP, SMTP_REFUSALS, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
@@ -51,6 +52,7 @@ class ClientConnection:
         capabilities: of the last EHLO; empty before it, after HELO and after STARTTLS.
         tls: facts of the TLS session, or None.
         lmtp: whether this is LMTP.
+        use: what is used up of the server's LIMITS (RFC 9422).
         greeting: the server's first reply, or None before it has come.
         closing: the reply after which nothing can follow on this connection (421, one in the middle of
             content, or a BDAT that is not known), or None.
@@ -80,6 +82,7 @@ class ClientConnection:
         "tls",
         "transcript",
         "transport",
+        "use",
     )
 
     def __init__(self, config: "ClientConfig", *, transcript: "Transcript | None" = None) -> None:
@@ -106,6 +109,7 @@ class ClientConnection:
         self._out: list[bytes] = []
         self._secret = b""  # what AUTH has sent last, until it is answered
         self._stuffer: DotStuffer | None = None
+        self.use = SessionUse()
 
     def __repr__(self) -> str:
         return f"<ClientConnection: {self.state.value}, {len(self._owed)} replies owed>"

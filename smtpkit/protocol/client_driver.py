@@ -39,6 +39,7 @@ class ClientDriver(Driver):
 
     Attributes:
         result: of the last exchange.
+        round_trips: how often commands or content were sent and their replies waited for.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ClientDriver(Driver):
         super().__init__(core, make_tls)
         self.core = core
         self.result: Any = None
+        self.round_trips = 0
         self._timeouts = timeouts or Timeouts()
         self._implicit = implicit_tls
         self._loss: Loss | None = None
@@ -97,8 +99,9 @@ class ClientDriver(Driver):
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection can carry another exchange, as far as what was received tells."""
-        return not self.broken and self.core.quiet
+        """Whether the connection can carry another message, as far as what was received tells."""
+        core = self.core
+        return not self.broken and core.quiet and not core.use.exhausted(core.capabilities.limits)
 
     @property
     def _stage(self) -> str:
@@ -187,7 +190,10 @@ class ClientDriver(Driver):
                 return early
         for item in items:
             core.send(item)
-        return (yield from self._answers()) if core.owed else (yield from self._early("body"))
+        if not core.owed:
+            return (yield from self._early("body"))
+        self.round_trips += 1
+        return (yield from self._answers())
 
     def _answers(self) -> "Steps":
         # All replies that are owed.

@@ -68,8 +68,9 @@ def transaction(
         ConnectionLost, Timeout, TLSError, RemoteProtocolError: UNKNOWN in `.recipients` are those of whom the
             server was to speak when the line broke, all of the content having left; in LMTP others may have
             been accepted before.
-        NotSupported: CHUNKING is demanded and not offered.
+        NotSupported: CHUNKING is demanded and not offered, or the server's LIMITS leave no room in this session.
     """
+    client.use.begin(client.capabilities.limits, recipients.values())
     attempt = _Attempt(client, mail, recipients)
     try:
         yield from _converse(client, attempt, body, partial=partial, chunking=chunking)
