@@ -58,14 +58,18 @@ class ServerSettings:
         self.context = _context(tls)
         changes: dict[str, Any] = dict(settings)
         if auth is not None:
-            changes["auth"] = auth if isinstance(auth, AuthPolicy) else AuthPolicy(auth)
+            changes["auth"] = _auth_policy(auth)
         if limits is not None:
             changes["limits"] = limits
         if hostname is not None or config is None:
             changes["hostname"] = hostname or _own_name(listeners)
         if tls is not None:
             changes["tls_available"] = True
-        self.config = config.replace(**changes) if config is not None else ServerConfig(**changes)
+        made = config.replace(**changes) if config is not None else ServerConfig(**changes)
+        if made.auth is not None and made.auth.certificate_identity is not None:
+            logged = _logged(made.auth.certificate_identity)
+            made = made.replace(auth=made.auth.with_certificate_identity(logged))
+        self.config = made
 
     def new_transcript(self) -> "Transcript | None":
         """What records one session."""
@@ -77,6 +81,27 @@ class ServerSettings:
 
         assert self.context is not None
         return TLS(self.context, server_side=True)
+
+
+def _auth_policy(auth: "Any") -> AuthPolicy:
+    if isinstance(auth, str):
+        if auth not in ("required", "optional"):
+            raise ValueError(f'auth is "required" or "optional", which leave it to on_login, or a policy, not {auth!r}')
+        return AuthPolicy(required=auth == "required")
+    return auth if isinstance(auth, AuthPolicy) else AuthPolicy(auth)
+
+
+def _logged(identity: "Callable[[Any], str | None]") -> "Callable[[Any], str | None]":
+    def certificate_identity(facts: "Any") -> str | None:
+        try:
+            return identity(facts)
+        except Exception:
+            from logging import getLogger
+
+            getLogger("smtpkit.server").exception("certificate_identity failed")
+            return None
+
+    return certificate_identity
 
 
 def _context(tls: "Any") -> "ssl.SSLContext | None":

@@ -60,7 +60,12 @@ def configure(parser: "ArgumentParser") -> None:
     tls.add_argument("--tls-cert", metavar="F", help="certificate in PEM, with what leads to its authority")
     tls.add_argument("--tls-key", metavar="F", help="its key, if it is in a file of its own")
     tls.add_argument("--implicit-tls", action="store_true", help="TLS from the first octet, in place of STARTTLS")
-    tls.add_argument("--auth", action="append", metavar="USER:PASSWORD", help="who may, and must, log in; repeatable")
+    tls.add_argument(
+        "--auth",
+        action="append",
+        metavar="USER:PASSWORD",
+        help="who may, and must, log in; repeatable; PASSWORD may be what smtpkit.sasl.make_record() made",
+    )
     tls.add_argument("--allow-auth-in-clear", action="store_true", help="offer login without TLS")
     parser.add_argument("--verbose", action="store_true", help="show every session on standard error")
 
@@ -92,6 +97,8 @@ def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None
     if not arguments.auth:
         return None
     from smtpkit.sasl import mechanism_names
+    from smtpkit.sasl.registry import mechanism
+    from smtpkit.sasl.user_table import UserTable
 
     passwords = {}
     for each in arguments.auth:
@@ -101,7 +108,12 @@ def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None
         passwords[user] = password
     # A unix socket does not leave this host.
     in_clear = arguments.allow_auth_in_clear or arguments.unix is not None
-    return AuthPolicy(passwords, mechanisms=mechanism_names("password"), allow_in_clear=in_clear)
+    try:
+        users = UserTable(passwords)
+    except ParseError:
+        parser.error("the PASSWORD of an --auth begins as a record does, and is not one")
+    fitting = [name for name in mechanism_names("password") if users.any_fits(mechanism(name))]
+    return AuthPolicy(passwords, mechanisms=fitting, allow_in_clear=in_clear)
 
 
 def _store(arguments: "Namespace") -> "Maildir | Printing":

@@ -41,12 +41,14 @@ class AuthPolicy(Value):
         tokens: a callable that takes VerifyToken and returns True, the token's identity as a str, or False;
             under asyncio it may be a coroutine function.
         certificate_identity: a callable that takes the TLSFacts of a verified client certificate and returns
-            whose it is, or None: who may log in by EXTERNAL.  It is called when TLS begins, and must not raise.
+            whose it is, or None: who may log in by EXTERNAL.  It is called when TLS begins, and what it raises
+            comes out of there; in a server of smtpkit it is logged, and the certificate is nobody's.
         salt_secret: from which SCRAM derives the salts of users whose password is stored as such, and of unknown
             ones; give the processes of one server the same.  None for one that is new in each process.
         iterations: what SCRAM announces for these.
 
     Raises:
+        TypeError: `verify` is neither a mapping nor a callable.
         ValueError: there is no mechanism of such a name, this Python cannot do it, or nobody could log in by it;
             there is no mechanism or attempt at all; a stored record is none.
     """
@@ -121,6 +123,14 @@ class AuthPolicy(Value):
         without = (each.name for each in needing if not (bindable if each.binds_channel else identity))
         return frozenset(without), identity
 
+    def with_certificate_identity(self, function: "Callable[[TLSFacts], str | None]") -> "AuthPolicy":
+        """The same rules with another `certificate_identity`, such as one that logs what the first raises."""
+        other = AuthPolicy.__new__(AuthPolicy)
+        for name in AuthPolicy.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.certificate_identity = function
+        return other
+
     def mechanism(self, name: str) -> "type[Mechanism]":
         """The class of a mechanism that is offered."""
         return self._classes[name]
@@ -191,6 +201,8 @@ class AuthPolicy(Value):
 def _table(verify: "Any", salt_secret: bytes | None) -> "UserTable | None":
     if verify is None or callable(verify):
         return None
+    if not hasattr(verify, "values"):
+        raise TypeError(f"verify is a mapping of users or a callable, not {type(verify).__name__}")
     from smtpkit.sasl.user_table import UserTable
 
     return UserTable(verify, salt_secret)

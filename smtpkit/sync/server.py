@@ -282,7 +282,8 @@ def serve(
         config: a ServerConfig; what else is given here wins over it.
         tls: SSLContext, or (certfile, keyfile): offers STARTTLS.
         implicit_tls: whether TLS begins with the first octet instead.
-        auth: AuthPolicy, or what it verifies with: login is then required.
+        auth: AuthPolicy, or what it verifies with: login is then required; or "required" or "optional", where the
+            session's `on_login` is asked.
         limits: Limits.
         unix: path of a unix socket, in place of host and port.
         sock: a bound socket, in place of host and port.

@@ -7,7 +7,14 @@ import threading
 
 import pytest
 
-from smtpkit import AuthenticationError, AuthPolicy, Credentials, NotSupported, Transcript
+from smtpkit import (
+    AuthenticationError,
+    AuthPolicy,
+    Credentials,
+    NotSupported,
+    SenderRefused,
+    Transcript,
+)
 from smtpkit.sasl import Challenge, FetchSecret, Mechanism, ScramKeys, make_record
 from smtpkit.tls import client_context, server_context
 
@@ -229,3 +236,51 @@ async def test_a_refusal_of_a_known_provider_is_explained(kit):
         with pytest.raises(AuthenticationError, match="app password") as caught:
             await kit.connected(where, auth=("tim@gmail.com", SECRET))
     assert caught.value.hint in str(caught.value)
+
+
+async def test_a_mail_without_login_is_explained_too(kit):
+    async def brevo(peer):
+        await peer.write(b"220 smtp-relay.brevo.com ESMTP Service Ready\r\n")
+        await peer.line()
+        await peer.write(b"250 smtp-relay.brevo.com\r\n")
+        await peer.line()
+        await peer.write(b"502 5.7.0 Please authenticate first\r\n")
+        await peer.line()
+
+    async with kit.script(brevo) as where, kit.connect(where) as client:
+        with pytest.raises(SenderRefused, match="forgets a login when EHLO") as caught:
+            await client.send("a@a.example", "b@b.example", BODY)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("auth", ["optional", "required"])
+async def test_a_word_leaves_logins_to_the_session(kit, auth):
+    class Session:
+        async def on_login(self, question):
+            return {"tim": STORED["scrypt"]}.get(question.username)
+
+    async with kit.serve(Session, auth=auth, tls=kit.tls("server")) as server:
+        async with kit.connect(server, auth=("tim", SECRET), cafile=kit.cafile, tls="required"):
+            pass
+        async with kit.connect(server, cafile=kit.cafile) as client:
+            if auth == "optional":
+                await client.send("a@a.example", "b@b.example", BODY)
+            else:
+                with pytest.raises(SenderRefused, match="530"):
+                    await client.send("a@a.example", "b@b.example", BODY)
+    with pytest.raises(ValueError, match="optional"):
+        kit.server(auth="never")
+    with pytest.raises(TypeError, match="mapping"):
+        kit.server(auth=7)
+
+
+async def test_what_a_certificate_identity_raises_is_logged_and_the_certificate_nobodys(kit, log):
+    def identity(facts):
+        raise LookupError("no directory")
+
+    asking = TestCertificate().asking(kit, optional=True)
+    options = {"auth": ("tim", SECRET), "ssl_context": TestCertificate().having(kit), "tls": "required"}
+    auth = AuthPolicy({"tim": SECRET}, certificate_identity=identity)
+    async with kit.serve(tls=asking, auth=auth) as server, kit.connect(server, **options) as client:
+        assert "EXTERNAL" not in client.capabilities.auth
+    assert [record.exc_info[0] for record in log.records if record.exc_info] == [LookupError]

@@ -27,6 +27,7 @@ USAGE = [
     (["serve", "--auth", "secret", "--allow-auth-in-clear"], "USER:PASSWORD"),
     (["serve", "--auth", ":secret", "--allow-auth-in-clear"], "USER:PASSWORD"),
     (["serve", "--auth", "secret:", "--allow-auth-in-clear"], "USER:PASSWORD"),
+    (["serve", "--auth", "u:scrypt$secret", "--allow-auth-in-clear"], "begins as a record"),
     (["send"], "URL"),
     (["send", "http://localhost"], "scheme"),
     (["send", "smtp://localhost:port"], "port"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from smtpkit import Transcript
+from smtpkit.sasl import make_record
 
 CERTIFICATES = Path(__file__).parents[1] / "certificates"
 SERVER = str(CERTIFICATES / "server.pem")
@@ -131,6 +132,18 @@ def test_every_password_mechanism_is_offered(serving):
         assert {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"} <= set(
             smtp.esmtp_features["auth"].split()
         )
+
+
+def test_a_record_stands_for_a_password(serving, tmp_path, messages):
+    server = serving("--maildir", tmp_path, "--tls-cert", SERVER, "--auth", f"u:{make_record('p', cost=16)}")
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as smtp:
+        smtp.starttls(context=trusting())
+        smtp.ehlo()
+        assert smtp.esmtp_features["auth"].split() == ["PLAIN", "LOGIN"]
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        send(server, tls=True, login=("u", "x"))
+    send(server, tls=True, login=("u", "p"))
+    assert len(messages(tmp_path)) == 1
 
 
 def test_implicit_tls(serving, tmp_path, messages):

@@ -148,6 +148,20 @@ class TestOneConnection:
         assert len(asked) == 2
 
 
+def test_an_identity_may_be_asked_for_in_another_way():
+    policy = AuthPolicy({"user": "pass"}, attempts=7, certificate_identity=lambda facts: None)
+    other = policy.with_certificate_identity(lambda facts: "tim")
+    assert (other.attempts, other.mechanisms) == (7, policy.mechanisms)
+    assert other.withheld(VERIFIED)[1] == "tim"
+    assert policy.withheld(VERIFIED)[1] is None
+
+
+@pytest.mark.parametrize("verify", [7, "optional", ["user"]])
+def test_what_is_neither_mapping_nor_callable_verifies_nobody(verify):
+    with pytest.raises(TypeError, match="a mapping of users or a callable"):
+        AuthPolicy(verify)
+
+
 def test_without_a_verifier_nobody_logs_in():
     assert ask(AuthPolicy(), password("user", "pass")) is None
 
