@@ -36,6 +36,7 @@ class Offer:
         mail_parameters, rcpt_parameters: legal ESMTP keywords.
         binary: whether BODY=BINARYMIME is legal.
         checks: by ESMTP keyword what all parameters of the command must obey, if it is there.
+        attributes: by verb those that XCLIENT and XFORWARD may tell.
         dialect: the words that are known.
         line_limits: octets with CRLF for MAIL and RCPT, to which parameters belong.
         command_limit: the same for any other command.
@@ -66,6 +67,7 @@ class Offer:
         words = {each.keyword: _ehlo_words(each, config, self.mechanisms) for each in extensions}
         self.reply = ehlo_reply(config.hostname, "greets you", words.items())
         self.checks = _checks(extensions, words) if extended else {}
+        self.attributes = {word: frozenset(map(str.upper, words.get(word, ()))) for word in ("XCLIENT", "XFORWARD")}
         self.dialect = config.dialect
         self.plain_reply = Reply(250, config.hostname)
         self.verbs = frozenset(verb for each in extensions for verb in each.verbs)

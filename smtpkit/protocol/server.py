@@ -335,7 +335,7 @@ _STEPS: "dict[type, Callable[[Any, Any], Next]]" = {
     c.Expn: ServerConnection._do_other,
     c.Etrn: ServerConnection._do_other,
     c.XClient: ServerConnection._do_xclient,
-    c.XForward: ServerConnection._do_other,
+    c.XForward: ServerConnection._do_xforward,
     c.StartTLS: ServerConnection._do_starttls,
     c.Auth: ServerConnection._do_auth,
 }

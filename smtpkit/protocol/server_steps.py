@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.transcript import Transcript
 
 _LARGE_CHUNK = 1024  # octets
+_UNKNOWN_ATTRIBUTE = Reply(501, "Unknown attribute", "5.5.4")
 _UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")  # values of XCLIENT
 
 
@@ -246,7 +247,16 @@ class ServerSteps(AuthSteps):
         return self._wait(command, say.OK)
 
     def _do_xclient(self, command: c.XClient) -> "Next":
-        return self._wait(command, self._greeting())
+        return self._told(command, self._greeting())
+
+    def _do_xforward(self, command: c.XForward) -> "Next":
+        return self._told(command, say.OK)
+
+    def _told(self, command: "c.XClient | c.XForward", reply: Reply) -> "Next":
+        # What the keyword does not name may not be told (Postfix's documents of both).
+        if self._offer.attributes[command.verb].issuperset(command.attributes):
+            return self._wait(command, reply)
+        return self._answer(command, _UNKNOWN_ATTRIBUTE)
 
     def _accept_xclient(self, command: c.XClient, reply: Reply) -> None:
         # The session begins anew, as that of another client; TLS stays (Postfix's XCLIENT document).

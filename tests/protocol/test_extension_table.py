@@ -244,6 +244,13 @@ def test_a_client_sends_where_a_server_says_nothing_that_bounds(line, ready):
     assert b"HOLDFOR=61" in first_commands(ready(line), "MAIL", {"HOLDFOR": 61})[0]
 
 
+@pytest.mark.parametrize("verb", ["XCLIENT", "XFORWARD"])
+def test_attributes_that_the_keyword_does_not_name_may_not_be_told(verb):
+    play = playing.ready(playing.config(extensions=[f"{verb} name addr"]))
+    assert play.say(f"{verb} NAME=c.example HELO=c\r\n".encode()) == b"501 5.5.4 Unknown attribute\r\n"
+    assert playing.codes(play.say(f"{verb} name=c.example ADDR=192.0.2.1\r\n".encode()))[0] in (220, 250)
+
+
 # Rules of parameters together
 
 

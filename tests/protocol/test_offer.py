@@ -171,6 +171,11 @@ def test_checks_know_what_was_said():
     assert offer(extensions=["DELIVERBY 60"], extended=False).checks == {}
 
 
+def test_attributes_are_those_behind_the_keyword():
+    attributes = offer(extensions=["XFORWARD name ADDR"]).attributes
+    assert attributes == {"XCLIENT": frozenset(), "XFORWARD": {"NAME", "ADDR"}}
+
+
 def pair(parameters, value):
     return parameters, value
 

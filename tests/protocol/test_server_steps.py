@@ -560,3 +560,12 @@ def test_a_transcript_counts_what_content_was_given():
         "C: .",
         "S: 250 2.0.0 Message accepted",
     ]
+
+
+def test_an_attribute_that_is_not_on_offer_is_refused():
+    play = ready(config(extensions=["XFORWARD NAME", "XCLIENT NAME"]))
+    assert codes(play.say(b"XFORWARD NAME=a\r\nXFORWARD ADDR=192.0.2.1\r\nXCLIENT ADDR=192.0.2.1\r\n")) == [
+        250,
+        501,
+        501,
+    ]
