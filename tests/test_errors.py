@@ -25,7 +25,7 @@ from smtpkit.errors import (
 )
 from smtpkit.protocol import Outcome, Verdict
 from smtpkit.wire.addresses import Mailbox
-from smtpkit.wire.commands import Mail
+from smtpkit.wire.commands import Auth, Mail
 from smtpkit.wire.replies import Reply
 
 NO, LATER = Reply(550, "no such user", "5.1.1"), Reply(451, "later", "4.3.0")
@@ -136,3 +136,16 @@ def test_a_loss_names_its_stage_and_may_be_retried():
 def test_what_is_not_supported_is_named():
     assert EXAMPLES[13].extension == "DSN"
     assert not EXAMPLES[13].may_retry
+
+
+def test_a_hint_stands_at_the_end_of_the_text():
+    plain = ReplyError(NO)
+    assert plain.hint == ""
+    error = AuthenticationError(
+        Reply(535, "wrong", "5.7.8"), Auth("PLAIN"), hint="the known cause", error={"status": "401"}
+    )
+    assert str(error) == "AUTH: 535 5.7.8 wrong; the known cause"
+    assert (error.hint, error.mechanism, error.error) == ("the known cause", "PLAIN", {"status": "401"})
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.hint, again.mechanism, again.error) == (error.hint, error.mechanism, error.error)
+    assert AuthenticationError(NO).error == {}

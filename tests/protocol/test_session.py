@@ -2,12 +2,13 @@
 
 import pytest
 
-from smtpkit.errors import ReplyError
+from smtpkit.errors import ParseError, ReplyError
 from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.events import NEED_DATA
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.session import HOOKS, SessionFacts, checked, failure_reply
 from smtpkit.protocol.tls_facts import TLSFacts
+from smtpkit.sasl import make_record
 from smtpkit.wire.replies import Reply
 
 
@@ -99,3 +100,13 @@ def test_what_a_hook_raises_is_told_only_where_it_is_meant_for_the_client():
     assert failure_reply(ReplyError(refusal)) == refusal
     assert bytes(failure_reply(ValueError("secret"))).startswith(b"451 4.3.0 ")
     assert b"secret" not in bytes(failure_reply(ValueError("secret")))
+
+
+def test_the_text_of_a_record_is_read_when_on_login_gives_it():
+    record = make_record("secret", cost=4)
+    assert str(checked("on_login", record)) == record
+    assert checked("on_login", record) != record
+    for answer in (True, False, "secret", "pass$word", b"scrypt$"):
+        assert checked("on_login", answer) is answer
+    with pytest.raises(ParseError):
+        checked("on_login", "scrypt$")
