@@ -1,6 +1,15 @@
 """When a message is sent again: a policy, and a body that can be given more than once."""
 
-from smtpkit.errors import ConnectionLost, RemoteProtocolError, ReplyError, SenderRefused, SMTPError, Timeout, TLSError
+from smtpkit.errors import (
+    ConnectionLost,
+    NotSupported,
+    RemoteProtocolError,
+    ReplyError,
+    SenderRefused,
+    SMTPError,
+    Timeout,
+    TLSError,
+)
 from smtpkit.protocol.results import Verdict
 from smtpkit.wire.value import Value
 
@@ -165,9 +174,9 @@ class _AsyncOnce:
 
 
 def is_stale(error: SMTPError) -> bool:
-    """Whether a connection that was used again may have been dead already, so that a new one will do.
+    """Whether a connection that was used again may have been dead or used up, so that a new one will do.
 
-    It is not if anybody has, or may have, got the message.
+    It will not if anybody has, or may have, got the message.
     """
     if any(outcome.verdict in (Verdict.ACCEPTED, Verdict.UNKNOWN) for outcome in error.recipients.values()):
         return False
@@ -175,6 +184,8 @@ def is_stale(error: SMTPError) -> bool:
         # 421, or 451 4.4.2 as some servers say it, in answer to the first command after a rest.
         leaving = error.reply.code == 421 or str(error.reply.enhanced) == "4.4.2"
         return leaving and isinstance(error, SenderRefused)
+    if isinstance(error, NotSupported):
+        return error.may_retry  # the server's LIMITS leave no room in this session
     if isinstance(error, Timeout):
         return not error.replies  # whatever stands between forgot the connection
     return isinstance(error, (ConnectionLost, RemoteProtocolError, TLSError))

@@ -158,5 +158,11 @@ def test_a_farewell_to_the_first_command_says_that_the_rest_was_too_long(reply, 
     assert not is_stale(MessageRefused(reply))
 
 
+def test_a_session_that_is_used_up_is_no_reason_to_give_up():
+    error = NotSupported("the server takes 3 messages in one session", extension="LIMITS")
+    error.may_retry = True
+    assert is_stale(error)
+
+
 def test_other_errors_have_other_causes():
     assert not is_stale(NotSupported("no"))
