@@ -222,6 +222,7 @@ class Line:
         self.logged_in_as = None
         self.fault = None
         self.unsent = 0  # octets that had not left the client when a call failed
+        self.out_of_step = False  # whether it failed in the middle of something, on a line that still stood
         self.said = [Transcript(), Transcript()]  # as the client has it, and as the server
         core = ServerConnection(config, transcript=self.said[1])
         self.server = (
@@ -265,7 +266,8 @@ class Line:
         except BaseException as error:
             self.unsent = len(self.up.held)
             # As the adapters do: what is out of step carries nothing any more.
-            if self.client.broken or not isinstance(error, SMTPError) or not self.client.core.idle:
+            self.out_of_step = not (self.client.broken or self.client.core.idle)
+            if self.client.broken or not isinstance(error, SMTPError) or self.out_of_step:
                 self.hang_up()
             raise
         if self.client.broken:

@@ -9,6 +9,7 @@ import os
 import runpy
 from base64 import b64encode
 from collections import Counter
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -230,6 +231,7 @@ class Calls:
     def __init__(self, *, by_hand):
         self.plan = Plan()
         self.codes = {}  # by address, before what is planned
+        self.lmtp = []  # codes for the recipients of a message, over and over
         self._resets = not by_hand
         self._open, self._recipients = False, 0
 
@@ -237,6 +239,9 @@ class Calls:
         answer = self.plan(name, argument)
         if name == "on_rcpt" and str(argument.forward_path) in self.codes:
             answer = Reply(self.codes[str(argument.forward_path)], "no")
+        if name == "on_message" and self.lmtp and answer is None:
+            codes = cycle(self.lmtp)
+            answer = [Reply(next(codes), "each for itself") for _ in argument.envelope.recipients]
         positive = answer is None or (isinstance(answer, Reply) and answer.is_positive)
         if name == "on_mail":
             assert not (self._open and self._resets), "MAIL in a transaction"
@@ -278,6 +283,8 @@ class Session(RuleBasedStateMachine):
             assert isinstance(error, allowed), repr(error)
             assert str(error)
             assert not [secret for secret in SECRETS if secret in str(error)]
+            if isinstance(error, ReplyError):
+                assert not line.out_of_step or line.client.core.state is State.REFUSED
             if isinstance(error, LOST):
                 assert line.over or (isinstance(error, TLSError) and not line.client.broken)
         line.up.cut = line.down.cut = None
@@ -418,8 +425,7 @@ class Session(RuleBasedStateMachine):
         self.calls.codes = codes
         plan = self.fitting(plan)
         body = body if line.is_wide else body[:1500]
-        if client.lmtp and lmtp:
-            self.calls.lmtp = lmtp
+        self.calls.lmtp = lmtp if client.lmtp else []
         before = len(line.accepted)
         source = as_form(body, form)
         try:
@@ -457,7 +463,7 @@ class Session(RuleBasedStateMachine):
         if options.get("partial") is False and took and not client.lmtp:
             assert list(took) == addresses, "sent in part"
         RUN.update(f"verdict {verdict.value}" for verdict in verdicts.values())
-        self.calls.codes = {}
+        self.calls.codes, self.calls.lmtp = {}, []
 
     @precondition(lambda self: self.said_hello and self.takes_mail and not self.bounded)
     @rule(recipients=st.lists(ADDRESSES, min_size=1, max_size=3, unique=True), body=BODIES)
