@@ -1,13 +1,16 @@
 """Real clients: how each is made to deliver one message, with nothing added to it."""
 
 import asyncio
+import json
 import shutil
 import smtplib
 import ssl
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from node_server import node_folder
 from processes import PATIENCE, Failed, run
 from sample import RECIPIENT, SENDER
 from servers import CA, PASSWORD, USER
@@ -73,6 +76,8 @@ class Client(NamedTuple):
         checks: "name" if it refuses a certificate for another host, "issuer" if it only refuses those whose
             issuer it does not trust, "" if it has no TLS.
         eight_bit: whether it declares BODY=8BITMIME.
+        quits: whether it takes leave with QUIT.
+        exact: False if it makes a message of its own of what it is given.
     """
 
     send: Callable[[Way, Files], None]
@@ -80,6 +85,8 @@ class Client(NamedTuple):
     mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN", "CRAM-MD5")
     checks: str = "name"
     eight_bit: bool = False
+    exact: bool = True
+    quits: bool = True
 
 
 def by_smtplib(way: Way, files: Files) -> None:
@@ -201,10 +208,77 @@ def by_smtp_source(way: Way, files: Files) -> None:
     _check([*command, *(["-L"] if way.lmtp else []), f"inet:127.0.0.1:{way.port}"])
 
 
-def _check(command: list[object], stdin: Path | None = None) -> None:
+def by_nodemailer(way: Way, files: Files) -> None:
+    """nodemailer, which is given the whole message."""
+    settings = {
+        "host": way.host,
+        "port": way.port,
+        "tls": way.tls,
+        "ca": str(CA),
+        "lmtp": way.lmtp,
+        "name": CLIENT_NAME,
+        "mechanism": way.mechanism,
+        "user": USER,
+        "password": PASSWORD,
+        "sender": SENDER,
+        "recipients": way.recipients,
+        "message": str(files.crlf),
+    }
+    _check(["node", node_folder() / "send.mjs", json.dumps(settings)])
+
+
+def by_s_nail(way: Way, files: Files) -> None:
+    """s-nail, which makes the header itself, and encodes the text as it likes."""
+    body = files.lf.with_name("message.body")
+    body.write_text(files.lf.read_text().partition("\n\n")[2])
+    scheme = "smtps" if way.tls == "implicit" else "smtp"
+    user = f"{USER}:{urllib.parse.quote(PASSWORD)}@" if way.mechanism else ""
+    settings = [
+        "v15-compat",
+        f"mta={scheme}://{user}{way.host}:{way.port}",
+        f"smtp-auth={(way.mechanism or 'none').lower()}",
+        f"from={SENDER}",
+        f"hostname={CLIENT_NAME}",
+        f"tls-ca-file={CA}",
+        "tls-ca-no-defaults",
+        "tls-verify=strict",
+        "sendwait",
+        "noexpandaddr",
+        "ttycharset=utf-8",
+    ]
+    settings += ["smtp-use-starttls"] if way.tls == "starttls" else []
+    options = [word for setting in settings for word in ("-S", setting)]
+    subject = "dots and letters"
+    _check(["s-nail", "-:/", "-r", SENDER, *options, "-s", subject, *way.recipients], stdin=body, HOME=str(body.parent))
+
+
+def by_git(way: Way, files: Files) -> None:
+    """git send-email, which adds to the header."""
+    encryption = {"clear": "none", "starttls": "tls", "implicit": "ssl"}[way.tls]
+    command = ["git", "send-email", "--smtp-server", way.host, "--smtp-server-port", way.port]
+    command += ["--smtp-encryption", encryption, "--smtp-ssl-cert-path", CA, "--smtp-domain", CLIENT_NAME]
+    command += [
+        "--from",
+        f"Alice <{SENDER}>",
+        "--no-thread",
+        "--suppress-cc=all",
+        "--confirm=never",
+        "--quiet",
+        "--no-validate",
+    ]
+    command += ["--transfer-encoding=8bit", *(f"--to={each}" for each in way.recipients)]
+    if way.mechanism is not None:
+        command += ["--smtp-user", USER, "--smtp-pass", PASSWORD, "--smtp-auth", way.mechanism]
+    else:
+        command += ["--smtp-auth", "none"]
+    nowhere = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_DIR": "/nonexistent"}
+    _check([*command, files.lf], HOME=str(files.lf.parent), **nowhere)
+
+
+def _check(command: list[object], stdin: Path | None = None, **changes: str) -> None:
     if shutil.which(str(command[0])) is None:
         raise Failed(f"{command[0]} is not installed: .ci/interop does that")
-    done = run(command, stdin)
+    done = run(command, stdin, **changes)
     if done.returncode:
         raise Failed(f"exit status {done.returncode}: {(done.stderr or done.stdout).strip()}")
 
@@ -216,5 +290,8 @@ CLIENTS = {
     "swaks": Client(by_swaks, checks="issuer"),
     "swaks --pipeline": Client(by_swaks_pipelining, checks="issuer"),
     "msmtp": Client(by_msmtp),
+    "nodemailer": Client(by_nodemailer, eight_bit=True, quits=False),
+    "s-nail": Client(by_s_nail, exact=False),
+    "git send-email": Client(by_git, exact=False),
     "smtp-source": Client(by_smtp_source, (), (), checks=""),
 }

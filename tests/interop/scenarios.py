@@ -17,6 +17,7 @@ from sample import DOTS, LARGE_OCTETS, MESSAGE, OTHER, RECIPIENT, RECIPIENT_UTF8
 from senders import SENDERS, Report
 
 from smtpkit import DSN
+from smtpkit.wire.proxy import ProxyHeader
 
 __all__ = ["COLOURS", "NOT_OFFERED", "Sources", "Trial", "scenario_cases"]
 
@@ -93,6 +94,7 @@ def _scenarios() -> "Iterator[tuple[str, str, Callable[[Trial], str | None], flo
     yield "every recipient refused", "clear", _all_refused, 15
     yield "dots and long lines", "clear", _dots, 15
     yield "dots and long lines by BDAT", "clear", partial(_dots, chunking=True), 15
+    yield "PROXY header, over one's own socket", "proxy", _proxy, 15
     yield f"{LARGE_OCTETS // 1_000_000} MB, streamed", "clear", _large, 60
     yield "421 between messages", "clear", _idle, 15
     yield "421 in the middle of a message", "clear", _late, 15
@@ -219,6 +221,13 @@ def _dots(trial: Trial, **options: Any) -> str | None:
     _accepted(report, RECIPIENT)
     trial.stored((RECIPIENT,), DOTS)
     return None
+
+
+def _proxy(trial: Trial) -> None:
+    header = ProxyHeader("TCP4", "192.0.2.7", 40000, "192.0.2.8", 25, version=1)
+    _accepted(trial.send(trial.way("proxy"), first=bytes(header)), RECIPIENT)
+    trial.stored((RECIPIENT,))
+    assert "192.0.2.7" in trial.server.said(), "it does not know whom the header named"
 
 
 def _large(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 """The clients of smtpkit, each made to send one message and to tell what became of each recipient."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -64,7 +65,14 @@ def by_command(way: Way, path: Path, **options: Any) -> Report:
 
 
 def by_sync(
-    way: Way, path: Path, *, idle: float = 0, pause: float = 0, timeouts: float = PATIENCE, **options: Any
+    way: Way,
+    path: Path,
+    *,
+    idle: float = 0,
+    pause: float = 0,
+    timeouts: float = PATIENCE,
+    first: bytes = b"",
+    **options: Any,
 ) -> Report:
     """`smtpkit.sync`, from a file; or from an iterator, with a pause before its second piece.
 
@@ -74,6 +82,7 @@ def by_sync(
         idle: seconds between connecting and sending.
         pause: seconds in the middle of the message.
         timeouts: seconds for every wait.
+        first: octets that go before all others, over a socket of one's own.
         options: of the send.
     """
     import smtpkit.sync
@@ -85,7 +94,10 @@ def by_sync(
             yield piece
 
     def send(transcript: Transcript) -> Any:
-        with smtpkit.sync.connect(url(way), **_settings(way, transcript, timeouts)) as client, path.open("rb") as file:
+        with (
+            smtpkit.sync.connect(url(way), **_settings(way, transcript, timeouts, first)) as client,
+            path.open("rb") as file,
+        ):
             time.sleep(idle)
             return client.send(SENDER, way.recipients, pieces(file) if pause else file, **options)
 
@@ -93,13 +105,20 @@ def by_sync(
 
 
 def by_asyncio(
-    way: Way, path: Path, *, idle: float = 0, pause: float = 0, timeouts: float = PATIENCE, **options: Any
+    way: Way,
+    path: Path,
+    *,
+    idle: float = 0,
+    pause: float = 0,
+    timeouts: float = PATIENCE,
+    first: bytes = b"",
+    **options: Any,
 ) -> Report:
     """`smtpkit.asyncio`, from an async iterator, which cannot be read twice; the arguments are those of `by_sync()`."""
     import smtpkit.asyncio
 
     async def send(transcript: Transcript) -> Any:
-        async with smtpkit.asyncio.connect(url(way), **_settings(way, transcript, timeouts)) as client:
+        async with smtpkit.asyncio.connect(url(way), **_settings(way, transcript, timeouts, first)) as client:
             await asyncio.sleep(idle)
             return await client.send(SENDER, way.recipients, _pieces(path, pause), **options)
 
@@ -114,9 +133,14 @@ async def _pieces(path: Path, pause: float) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _settings(way: Way, transcript: Transcript, timeouts: float) -> dict[str, Any]:
+def _settings(way: Way, transcript: Transcript, timeouts: float, first: bytes) -> dict[str, Any]:
     credentials = Credentials(USER, token=way.token) if way.token else Credentials(USER, way.password)
+    sock = None
+    if first:
+        sock = socket.create_connection((way.host, way.port), timeouts)
+        sock.sendall(first)
     return {
+        "sock": sock,
         "tls": {"clear": "off", "starttls": "required"}.get(way.tls, way.tls),
         "cafile": str(CA),
         "auth": credentials if way.mechanism else None,

@@ -46,7 +46,7 @@ const common = {
     const begun = join(settings.mail, `${name}.begun`);
     const file = stream.pipe(createWriteStream(begun));
     file.on("finish", () => {
-      console.log(JSON.stringify(session.envelope));
+      console.log(JSON.stringify({ ...session.envelope, from: session.remoteAddress }));
       const addresses = session.envelope.rcptTo.map((each) => each.address);
       for (const address of addresses) {
         const local = address.slice(0, address.lastIndexOf("@"));
