@@ -199,7 +199,7 @@ class ServerDriver(Driver):
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
             elif (hook := _hook(event)) is not None:
-                self._decide(event, (yield _call(hook, event)) if hook in hooks else _default(event))
+                self._decide(event, ((yield _call(hook, event)) if hook in hooks else None) or _default(event))
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
             elif kind is c.StartTLS:
@@ -391,7 +391,7 @@ def _call(hook: str, event: "Next") -> Call:
 
 
 def _default(event: "Next") -> "Any":
-    # What is answered where the session has no hook: 252 to VRFY, 502 to the others of its kind.
+    # What is answered where the session says nothing: 252 to VRFY, 502 to the others of its kind.
     return say.NOT_IMPLEMENTED if _hook(event) == "on_command" and type(event) is not c.Vrfy else None
 
 

@@ -5,7 +5,18 @@ import contextvars
 
 import pytest
 
-from smtpkit import ConnectionLost, Etrn, MessageRefused, Noop, Reply, ReplyError, SenderRefused, SMTPError, Vrfy
+from smtpkit import (
+    ConnectionLost,
+    Etrn,
+    MessageRefused,
+    Noop,
+    NotSupported,
+    Reply,
+    ReplyError,
+    SenderRefused,
+    SMTPError,
+    Vrfy,
+)
 from smtpkit.sync import Session as BlockingSession
 
 BODY = b"Subject: test\r\n\r\ntext\r\n"
@@ -261,11 +272,13 @@ async def test_on_command_answers_what_has_no_standard_answer(kit):
                 return Reply(250, "User <user@mx.example>", "2.1.5")
             return None
 
-    async with kit.serve(Knowing) as server, kit.connect(server) as client:
+    async with kit.serve(Knowing, extensions=["ETRN"]) as server, kit.connect(server) as client:
         assert (await client.command(Vrfy("user"))).code == 250
-        assert (await client.command(Etrn("x.example"))).code in (500, 502)
+        assert (await client.command(Etrn("x.example"))).code == 502
     async with kit.serve() as server, kit.connect(server) as client:
         assert (await client.command(Vrfy("user"))).code == 252
+        with pytest.raises(NotSupported, match="ETRN"):
+            await client.command(Etrn("x.example"))
 
 
 async def test_on_reset_and_on_close_come_once(kit):
