@@ -186,8 +186,14 @@ def authentication(page: str) -> str:
         for each in mechanisms
     ]
     hints = [
-        [" ".join(each.hosts), f"{each.code} {each.enhanced}".strip(), each.says, each.credential, each.cause]
-        + [f"<{each.source}>"]
+        [
+            " ".join(each.hosts),
+            f"{each.code} {each.enhanced}".strip(),
+            each.says,
+            each.credential,
+            each.cause,
+            f"<{each.source}>",
+        ]
         for each in HINTS
     ]
     heads = ["mechanism", "defined in", "the client needs", "the server may store", "secret", "the server"]
