@@ -421,7 +421,8 @@ class Line:
         way, kind = getattr(self, name), self.fault
         if kind == "silence":
             way.stuck = True
-        elif kind == "half":
+            return True
+        if kind == "half":
             way.shut()
             if way is self.up:
                 self.server.receive(b"")
@@ -439,7 +440,7 @@ class Line:
                 self._client_loses(error)
             self.up.is_open = False
             self.up.flight.clear()
-        self._fed.client = self._fed.server = True
+        self._fed.server = True
         return True
 
     def _client_loses(self, error):

@@ -681,6 +681,15 @@ def test_a_large_body_goes_in_pieces_both_ways():
         assert contents(line) == [body]
 
 
+@pytest.mark.parametrize("chunking", [None, True])
+def test_a_large_body_is_sent_whole_in_each_of_several_transactions(chunking):
+    body = b"0123456\r\n" * 20_000
+    line = begun()
+    result = sent(line, ["bob@b.example", "carol@b.example"], body, max_recipients=1, chunking=chunking)
+    assert len(result.accepted) == 2
+    assert contents(line) == [body, body]
+
+
 def test_a_body_that_is_too_large_is_refused_before_a_byte_of_it_leaves():
     line = begun(max_message_size=1000)
     with pytest.raises(NotSupported, match="takes 1000 at most"):
