@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.message import Message
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
+    from smtpkit.watching import Observer
 
 
 # What a server that speaks something else says first.
@@ -64,15 +65,15 @@ class ClientSettings:
         sock: "socket.socket | None",
         transcript: "Transcript | None",
         extensions: "Iterable[Extension]" = (),
+        observer: "Observer | None" = None,
     ) -> None:
         self.target = target = Target.parse(where, port, tls=tls, auth=auth)
         options = target.options
-        self.timeouts = _timeouts(timeouts, options)
-        self.deadline = _deadline(deadline, options)
+        self.timeouts, self.deadline = _timeouts(timeouts, options), _deadline(deadline, options)
         name = local_hostname or options.get("local_hostname")
         self.config = ClientConfig(name, lmtp=target.lmtp, extensions=extensions)
         self.local_address = local_address or _local_address(options)
-        self.sock, self.transcript = sock, transcript
+        self.sock, self.transcript, self.observer = sock, transcript, observer
         self.outbox: list[Message] = []
         self._tls = _TLSSettings(
             ssl_context,
@@ -84,11 +85,17 @@ class ClientSettings:
         )
         self._allow_auth_in_clear = allow_auth_in_clear or target.is_local
 
+    def connect_timeout(self, deadline: float | None) -> float:
+        """Seconds for reaching the server, of those that `deadline` and the settings leave."""
+        bounds = (self.timeouts["connect"], self.deadline, deadline)
+        return min(seconds for seconds in bounds if seconds is not None)
+
     @property
-    def connect_timeout(self) -> float:
-        """Seconds for reaching the server."""
-        seconds = self.timeouts["connect"]
-        return seconds if self.deadline is None else min(seconds, self.deadline)
+    def route(self) -> "dict[str, Any]":
+        """Arguments of `dial()`: how the server is reached."""
+        target = self.target
+        by = {"path": target.path, "sock": self.sock, "local_address": self.local_address}
+        return {"host": target.host, "port": target.port, **by}
 
     def capture(self, message: "Message") -> None:
         """Take a message that leaves this process not (`memory:`) or on standard output (`print:`)."""
@@ -121,6 +128,18 @@ class ClientSettings:
             credentials=self.target.credentials,
             allow_auth_in_clear=self._allow_auth_in_clear,
         )
+
+    def unreached(self, error: OSError | UnicodeError, seconds: float) -> SMTPError:
+        """The error that says why there is no connection.
+
+        Args:
+            error: what dialling raised.
+            seconds: how long it was tried.
+        """
+        if isinstance(error, TimeoutError):
+            return Timeout(f"no connection to {self.target} within {seconds:g} s: {error}", stage="connect")
+        reason = (error.strerror or error) if isinstance(error, OSError) else "that is no host name"
+        return ConnectionLost(f"no connection to {self.target}: {reason}", stage="connect")
 
     def diagnosed(self, error: SMTPError) -> SMTPError:
         """The same error with the likely cause and the way on, where these are known."""

@@ -62,9 +62,10 @@ def test_time_outs_may_be_one_number_or_many_or_in_the_url():
 
 
 def test_a_deadline_bounds_the_time_to_connect():
-    assert settings().connect_timeout == 30
-    assert settings(deadline=5).connect_timeout == 5
-    assert settings(deadline=100, timeouts=7).connect_timeout == 7
+    assert settings().connect_timeout(None) == 30
+    assert settings(deadline=5).connect_timeout(None) == 5
+    assert settings(deadline=100, timeouts=7).connect_timeout(50) == 7
+    assert settings(deadline=100, timeouts=7).connect_timeout(3) == 3
     with pytest.raises(ValueError, match="a deadline is a number of seconds above 0, not -1"):
         settings(deadline=-1)
 

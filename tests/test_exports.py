@@ -36,7 +36,7 @@ CORE = """
     UnknownCommand ValidSince Verdict VerifyPassword VerifyToken Vrfy XClient XForward
     dot_stuff dot_unstuff parse_command parse_reply
 """
-ADAPTER = "Client Listener Message Pool Server Session connect send_message serve"
+ADAPTER = "Client ClientStats Listener Message Observer Pool Server Session connect send_message serve"
 
 # Signatures of the core; defaults as they print.
 CORE_SIGNATURES = """
@@ -64,8 +64,8 @@ certificate_identity=None, salt_secret=None, iterations=10000)
 # Signatures of both adapters.
 SIGNATURES = """
     connect(where, port=None, *, tls=None, ssl_context=None, cafile=None, fingerprint=None, \
-client_certificate=None, server_hostname=None, unverified_tls=False, auth=None, allow_auth_in_clear=False, timeouts=None, deadline=None, local_hostname=None, local_address=None, \
-sock=None, transcript=None, extensions=())
+client_certificate=None, server_hostname=None, unverified_tls=False, auth=None, allow_auth_in_clear=False, timeouts=None, \
+deadline=None, local_hostname=None, local_address=None, sock=None, transcript=None, extensions=(), observer=None)
     send_message(message, where, *, sender=None, recipients=None, options=None, retry=None, **connect_options)
     Client.send_message(self, message, sender=None, recipients=None, **options)
     Client.send(self, sender, recipients, body, **options)

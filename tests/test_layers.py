@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Layer: what it may import, besides itself.  A layer is a folder or a file of smtpkit/.
 PROTOCOL = {"errors", "wire", "sasl", "protocol"}
-SHARED = {"reaching", "tls", "endpoints", "connecting", "serving", "captured", "pooling", "retrying"}
+SHARED = {"reaching", "tls", "endpoints", "connecting", "serving", "captured", "pooling", "retrying", "watching"}
 ADAPTER = PROTOCOL | SHARED
 ON_TOP = PROTOCOL | {"smtpkit", "asyncio", "sync"}
 ALLOWED = {
@@ -30,6 +30,7 @@ ALLOWED = {
     "connecting": PROTOCOL | {"tls", "captured"},
     "pooling": PROTOCOL,
     "retrying": PROTOCOL,
+    "watching": PROTOCOL,
     "serving": PROTOCOL | {"tls"},
     "asyncio": ADAPTER,
     "sync": ADAPTER,

@@ -6,5 +6,18 @@ from smtpkit.asyncio.server import Server, serve
 from smtpkit.asyncio.session import Session
 from smtpkit.endpoints import Listener
 from smtpkit.protocol.message import Message
+from smtpkit.watching import ClientStats, Observer
 
-__all__ = ["Client", "Listener", "Message", "Pool", "Server", "Session", "connect", "send_message", "serve"]
+__all__ = [
+    "Client",
+    "ClientStats",
+    "Listener",
+    "Message",
+    "Observer",
+    "Pool",
+    "Server",
+    "Session",
+    "connect",
+    "send_message",
+    "serve",
+]

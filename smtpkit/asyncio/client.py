@@ -8,13 +8,14 @@ from smtpkit.asyncio.captured import Captured
 from smtpkit.asyncio.sockets import dial
 from smtpkit.asyncio.transport import Transport
 from smtpkit.connecting import ClientSettings
-from smtpkit.errors import ConnectionLost, LocalProtocolError, SMTPError, Timeout
+from smtpkit.errors import ConnectionLost, LocalProtocolError, SMTPError
 from smtpkit.protocol import exchanges
 from smtpkit.protocol.client import ClientConnection
 from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.needs import CHUNK, DONE
 from smtpkit.protocol.results import SendResult
 from smtpkit.protocol.sending import Sending
+from smtpkit.watching import ClientStats, Observer, Watch
 from smtpkit.wire.commands import Quit
 
 __all__ = ["Client", "Connecting", "connect", "send_message"]
@@ -49,7 +50,8 @@ class Client:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
-        self._core = ClientConnection(settings.config, transcript=settings.transcript)
+        self._watch = Watch(settings.observer, settings.transcript)
+        self._core = ClientConnection(settings.config, transcript=self._watch.transcript)
         self._driver = ClientDriver(
             self._core,
             make_tls=settings.make_tls,
@@ -63,7 +65,8 @@ class Client:
         self.greeting: Reply
 
     def __repr__(self) -> str:
-        state = "closed" if self._transport.closed else self._core.state.value
+        transport = getattr(self, "_transport", None)  # None until there is one
+        state = "closed" if transport is None or transport.closed else self._core.state.value
         return f"<Client of {self._settings.target}, {state}>"
 
     async def __aenter__(self) -> "Self":
@@ -73,6 +76,16 @@ class Client:
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
     ) -> None:
         await self.close()
+
+    @property
+    def url(self) -> str:
+        """Where to, without user, password and options: "smtp://mail.example.org:587"."""
+        return str(self._settings.target)
+
+    @property
+    def stats(self) -> ClientStats:
+        """What this connection has done: messages, recipients by verdict, octets, round trips."""
+        return self._watch.stats(self._sent, self._driver)
 
     @property
     def capabilities(self) -> "Capabilities":
@@ -146,47 +159,52 @@ class Client:
                 with suppress(SMTPError, OSError):
                     await self._perform(exchanges.quit_session(), deadline=deadline)
             self._transport.close()
+        self._watch.closed(self)
 
     @property
-    def _is_reusable(self) -> bool:
+    def _is_alive(self) -> bool:
         # A look without waiting: has the server gone, or said something that nobody asked for?
         if self._transport.closed or self._busy or self._cause is not None:
             return False
         self._transport.look()
-        return self._driver.reusable
+        return self._core.quiet and not self._driver.broken
+
+    @property
+    def _is_reusable(self) -> bool:
+        return self._is_alive and self._driver.reusable
 
     def _leave(self) -> None:
         # As close(), but without waiting for the answer.
-        if self._is_reusable:
+        if self._is_alive:
             self._core.send(Quit())
         self._transport.close()
+        self._watch.closed(self)
+
+    def _abort(self) -> None:
+        self._transport.abort()
+        self._watch.closed(self)
 
     async def _open(self, deadline: float | None) -> None:
+        began = monotonic()
+        try:
+            await self._reach(deadline)
+        except BaseException as error:
+            self._watch.connect_failed(self, error, monotonic() - began)
+            raise
+        self._watch.connected(self, monotonic() - began)
+
+    async def _reach(self, deadline: float | None) -> None:
         settings = self._settings
-        target = settings.target
-        if target.captured:
+        if settings.target.captured:
             self._transport = Captured(self._driver, settings.capture)
             self.greeting = await self._perform(settings.opening(self._core, None))
             return
-        connect_timeout = settings.connect_timeout if deadline is None else min(settings.connect_timeout, deadline)
+        timeout = settings.connect_timeout(deadline)
         began = monotonic()
         try:
-            self._transport = await dial(
-                self._driver,
-                target.host,
-                target.port,
-                path=target.path,
-                sock=settings.sock,
-                local_address=settings.local_address,
-                timeout=connect_timeout,
-            )
-        except TimeoutError as error:
-            message = f"no connection to {target} within {connect_timeout:g} s: {error}"
-            raise Timeout(message, stage="connect") from error
-        except OSError as error:
-            raise ConnectionLost(f"no connection to {target}: {error.strerror or error}", stage="connect") from error
-        except UnicodeError as error:
-            raise ConnectionLost(f"no connection to {target}: that is no host name", stage="connect") from error
+            self._transport = await dial(self._driver, timeout=timeout, **settings.route)
+        except (OSError, UnicodeError) as error:
+            raise settings.unreached(error, timeout) from error
         if deadline is not None:
             deadline -= monotonic() - began
         try:
@@ -200,8 +218,18 @@ class Client:
         if sending.file is not None:
             await asyncio.to_thread(sending.scan_file)
         self._sent += 1
-        result: SendResult = await self._perform(sending.exchange(), sending, deadline=sending.deadline)
-        return result
+        began = monotonic()
+        try:
+            result: SendResult = await self._perform(sending.exchange(), sending, deadline=sending.deadline)
+        except BaseException as error:
+            self._watch.send_failed(self, error, monotonic() - began)
+            raise
+        else:
+            self._watch.sent(self, result, monotonic() - began)
+            return result
+        finally:
+            if self._transport.closed:
+                self._watch.closed(self)
 
     async def _perform(
         self, exchange: "Generator[Any, Any, Any]", sending: Sending | None = None, *, deadline: float | None = None
@@ -213,8 +241,7 @@ class Client:
             raise ConnectionLost(f"the connection is not usable any more: {reason}") from self._cause
         self._busy = True
         transport, driver = self._transport, self._driver
-        seconds = deadline if deadline is not None else self._settings.deadline
-        transport.set_deadline(seconds)
+        transport.set_deadline(self._settings.deadline if deadline is None else deadline)
         try:
             driver.start(exchange, sending.held if sending is not None else None)
             need = await transport.until(driver.next)
@@ -278,6 +305,7 @@ def connect(
     sock: "socket.socket | None" = None,
     transcript: "Transcript | None" = None,
     extensions: "Iterable[Extension]" = (),
+    observer: Observer | None = None,
 ) -> Connecting:
     """Connect to a server, and log in where credentials are given.
 
@@ -301,6 +329,7 @@ def connect(
         sock: a connected socket, in place of dialling; host and port still give the defaults.
         transcript: records the session.
         extensions: Extension objects of your own.
+        observer: an Observer, which is told of what happens, for metrics and traces.
 
     Returns:
         An object to await, or to enter with `async with`; either gives a Client.
@@ -315,7 +344,7 @@ def connect(
         client_certificate=client_certificate, server_hostname=server_hostname, unverified_tls=unverified_tls,
         auth=auth, allow_auth_in_clear=allow_auth_in_clear, timeouts=timeouts, deadline=deadline,
         local_hostname=local_hostname, local_address=local_address, sock=sock, transcript=transcript,
-        extensions=extensions,
+        extensions=extensions, observer=observer,
     )
     # fmt: on
     return Connecting(settings)

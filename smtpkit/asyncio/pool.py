@@ -202,7 +202,7 @@ class Pool:
         finally:
             for client in clients:
                 if not client._transport.closed:
-                    client._transport.abort()
+                    client._abort()
 
     def _begin_anew(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -304,18 +304,22 @@ class Pool:
         return False
 
     def _discard(self, slot: Slot) -> None:
-        slot.client._transport.abort()
+        # Close what is not to be used again, with a farewell where somebody is there to hear it.
+        client: Client = slot.client
         slot.client = None
+        if client._is_alive:
+            client._leave()
+            return
+        client._abort()
         self._state.lost += 1
 
     def _give_back(self, slot: Slot) -> None:
         client: Client | None = slot.client
         usable = client is not None and client._is_reusable
         if client is not None and not usable:
-            client._transport.abort()
-        ending = self._state.give_back(
-            slot, monotonic(), usable=usable, carried=None if client is None else client._sent
-        )
+            self._discard(slot)
+        carried = None if client is None else client._sent
+        ending = self._state.give_back(slot, monotonic(), usable=usable, carried=carried)
         _leave(ending)
 
     def _end_of(self, deadline: float | None) -> float | None:

@@ -42,11 +42,12 @@ class Driver:
         waits: a number that changes whenever a wait begins.
         timeout: seconds that the present wait may last.
         failure: the TLSError that ended the connection, or None.
+        octets, octets_out: received from and sent to the transport.
     """
 
     def __init__(self, core: "ClientConnection | ServerConnection", make_tls: "MakeTLS | None") -> None:
         self.waits = 0
-        self.octets = 0  # received
+        self.octets = self.octets_out = 0
         self.failure: TLSError | None = None
         self._core = core
         self._make_tls = make_tls
@@ -119,6 +120,7 @@ class Driver:
             octets, self._clear = self._clear + octets, b""
         if octets:
             self.waits += 1
+            self.octets_out += len(octets)
         return octets
 
     @property

@@ -44,9 +44,21 @@ class Transcript:
         show: called with each line as it happens, the size of content when it is over; None to only collect.
         content: True to keep the first lines of each message's content, False to keep its size only.
         entries: what was said before.
+        keep: False to only show, and keep nothing: for sessions without end.
     """
 
-    __slots__ = ("_dotted", "_entries", "_keeps_content", "_left", "_rest", "_saw_auth", "_show", "_shown", "_size")
+    __slots__ = (
+        "_dotted",
+        "_entries",
+        "_keeps",
+        "_keeps_content",
+        "_left",
+        "_rest",
+        "_saw_auth",
+        "_show",
+        "_shown",
+        "_size",
+    )
 
     _left: int
     _rest: bytes
@@ -59,8 +71,10 @@ class Transcript:
         *,
         content: bool = False,
         entries: "Iterable[Entry]" = (),
+        keep: bool = True,
     ) -> None:
         self._entries: list[Entry] = list(entries)
+        self._keeps = keep
         self._show = show
         self._keeps_content = content
         self._saw_auth = False
@@ -195,7 +209,8 @@ class Transcript:
         self._record(entry)
 
     def _record(self, entry: "Entry") -> None:
-        self._entries.append(entry)
+        if self._keeps:
+            self._entries.append(entry)
         if self._show is not None:
             self._show(str(entry))
 

@@ -6,5 +6,18 @@ from smtpkit.sync.client import Client, connect, send_message
 from smtpkit.sync.pool import Pool
 from smtpkit.sync.server import Server, serve
 from smtpkit.sync.session import Session
+from smtpkit.watching import ClientStats, Observer
 
-__all__ = ["Client", "Listener", "Message", "Pool", "Server", "Session", "connect", "send_message", "serve"]
+__all__ = [
+    "Client",
+    "ClientStats",
+    "Listener",
+    "Message",
+    "Observer",
+    "Pool",
+    "Server",
+    "Session",
+    "connect",
+    "send_message",
+    "serve",
+]

@@ -428,3 +428,12 @@ def assert_hidden(transcript, secret):
     shown = everything(transcript)
     for form in (secret.encode(), b64encode(secret.encode())[:10], b64encode(b"\0user\0" + secret.encode())[:16]):
         assert form not in shown
+
+
+def test_a_transcript_may_show_and_keep_nothing():
+    shown = []
+    transcript = Transcript(shown.append, keep=False)
+    transcript.command(b"NOOP\r\n")
+    transcript.reply(b"250 Ok\r\n")
+    assert shown == ["C: NOOP", "S: 250 Ok"]
+    assert transcript.lines == []
