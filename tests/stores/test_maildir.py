@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import ReplyError
-from smtpkit.stores import Maildir
+from smtpkit.stores import Maildir, disk
 from smtpkit.stores import maildir as module
 
 
@@ -148,9 +148,9 @@ def test_a_failure_leaves_nothing_and_a_full_disk_says_so(tmp_path, envelope, se
         raise OSError(number, os.strerror(number))
 
     if step == "open":
-        monkeypatch.setattr(module, "_open_private", fail)
+        monkeypatch.setattr(module, "open_private", fail)
     elif step == "directory":
-        monkeypatch.setattr(module, "_sync_directory", fail)
+        monkeypatch.setattr(module, "sync_directory", fail)
     elif step in ("fsync", "rename"):
         monkeypatch.setattr(module.os, step, fail)
 
@@ -183,15 +183,9 @@ def test_a_directory_that_cannot_be_made_or_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         Maildir(tmp_path / "file" / "mail")
-    monkeypatch.setattr(module.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(disk.os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match="tmp"):
         Maildir(tmp_path)
-
-
-def test_windows_has_no_directory_sync(tmp_path, envelope, session, monkeypatch):
-    monkeypatch.setattr(module, "_SYNCS_DIRECTORIES", False)
-    monkeypatch.setattr(module.os, "open", None)
-    module._sync_directory(tmp_path)
 
 
 def test_repr_tells_the_settings(tmp_path):

@@ -1,7 +1,6 @@
-"""The trace fields that a final delivery puts on top of a message (RFC 5321 section 4.4)."""
+"""The trace fields that go on top of a message: at each hop, and at its final delivery (RFC 5321 section 4.4)."""
 
 import re
-from email.utils import formatdate
 
 from smtpkit.errors import ParseError
 from smtpkit.wire.addresses import is_domain
@@ -40,6 +39,8 @@ def received(envelope: "Envelope", session: "SessionFacts", identifier: str, now
 
     FOR is there with one recipient only: it would tell the others' addresses, Bcc among them.
     """
+    from email.utils import formatdate
+
     only = f"for <{envelope.recipients[0]}>" if len(set(envelope.recipients)) == 1 else ""
     with_clause = f"with {session.protocol} id {identifier}"
     return [
