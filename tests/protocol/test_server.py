@@ -619,22 +619,34 @@ def test_a_response_that_is_too_long_is_500():
     assert b"\r\n500 5.5.6 " in answer
 
 
-def test_a_mechanism_may_ask_two_questions_in_a_row(monkeypatch):
-    from smtpkit.sasl import registry
+def test_a_mechanism_may_ask_two_questions_in_a_row():
     from smtpkit.sasl.mechanism import Mechanism
 
     class Two(Mechanism):
+        name = "XTWO"
+
         def server(self, facts, response):
             first = yield VerifyPassword("", "a", "b")
             second = yield VerifyPassword("", "c", "d")
             return "both" if first and second else None
 
-    monkeypatch.setitem(registry._MECHANISMS, "XTWO", Two)
-    play = Play(with_login(mechanisms=["XTWO"]), {VerifyPassword: lambda core, event: core.supply(True)})
+    play = Play(with_login(mechanisms=[Two]), {VerifyPassword: lambda core, event: core.supply(True)})
     assert codes(play.say(b"EHLO c.example\r\nAUTH XTWO\r\n")) == [250, 235]
     assert play.core.identity == "both"
-    play = Play(with_login(mechanisms=["XTWO"]), {VerifyPassword: None})
+    play = Play(with_login(mechanisms=[Two]), {VerifyPassword: None})
     play.say(b"EHLO c.example\r\nAUTH XTWO\r\n")
     play.core.supply(True)
     play.core.close()
     assert play.core.next_event() == ConnectionClosed()
+
+
+def test_all_that_is_read_is_recorded_and_no_response():
+    transcript = Transcript()
+    play = Play(with_login(tls_available=True), transcript=transcript)
+    play.say(b"EHLO c.example\r\nNOOP " + b"x" * 13000 + b"\r\nBDAT 6\r\nQUIT\r\nAUTH PLAIN\r\nAHVzZXIAcGFzcw==\r\n")
+    play.say(TRANSACTION + b"DATA\r\nhi\r\n.\r\nSTARTTLS\r\n")
+    play.core.tls_established(FACTS)
+    play.say(b"QUIT\r\n")
+    shown = str(transcript)
+    assert "AHVzZXIAcGFzcw" not in shown
+    assert [word for word in ("BDAT 6", "503", "AUTH PLAIN", "235", "354", "TLSv1.3", "221") if word not in shown] == []

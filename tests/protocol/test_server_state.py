@@ -204,3 +204,10 @@ class TestRepliesOfTheApplication:
             play.core.accept(reply)
         play.core.accept()
         assert play.core.state is State.READY
+
+
+def test_the_end_is_written_to_a_transcript_that_is_shown():
+    shown = []
+    play = Play(transcript=Transcript(shown.append))
+    play.say(b"EHLO c.example\r\nQUIT\r\n")
+    assert any("221" in line for line in shown)

@@ -569,3 +569,15 @@ def test_an_attribute_that_is_not_on_offer_is_refused():
         501,
         501,
     ]
+
+
+@pytest.mark.parametrize("framing", [b"DATA\r\n", b"BDAT 4\r\n", b"BDAT 4 LAST\r\n"])
+def test_content_is_recorded_however_it_comes(framing):
+    transcript = Transcript(content=True)
+    play = Play(transcript=transcript)
+    play.say(b"EHLO c.example\r\n" + TRANSACTION + framing)
+    play.say(b"h")
+    play.say(b"i\r\n" + (b".\r\n" if framing == b"DATA\r\n" else b"") + b"NOOP\r\n")
+    shown = str(transcript)
+    assert "hi" in shown
+    assert "NOOP" in shown
