@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PBKDF2 = {"pbkdf2-sha256": ("sha256", 600_000), "pbkdf2-sha512": ("sha512", 210_000)}
 _SCRYPT = "scrypt"
-_SCRYPT_COST, _BLOCKS, _LANES = 1 << 14, 8, 1  # for interactive logins: 16 MiB and about 50 ms
+_SCRYPT_COST, _BLOCKS, _LANES = 1 << 14, 8, 1  # for interactive logins: 16 MiB, tens of milliseconds
 _SALT = 16  # octets
 _DIGEST = 32
 _FORM = "scrypt$n$r$p$salt$hash or pbkdf2-sha256$iterations$salt$hash, salt and hash in base64"
@@ -88,7 +88,7 @@ def make_record(password: str, scheme: str = "scrypt", *, cost: int | None = Non
         password: it is prepared by SASLprep where that allows it, as it will be when it is verified.
         scheme: "scrypt", "pbkdf2-sha256" or "pbkdf2-sha512", which serve PLAIN and LOGIN; or "SCRAM-SHA-256",
             "SCRAM-SHA-1" or "SCRAM-SHA-512", which serve that mechanism too (see ScramKeys).
-        cost: scrypt's n (a power of 2; 16384 for None: 16 MiB and about 50 ms), or iterations.
+        cost: scrypt's n (a power of 2; 16384 for None: 16 MiB, tens of milliseconds), or iterations.
         salt: None for a random one.
 
     Raises:
