@@ -182,4 +182,4 @@ class _Sessions:
         """What shows the next session."""
         self._count += 1
         number = self._count
-        return Transcript(lambda line: show(f"[{number}] {line}"))
+        return Transcript(lambda line: show(f"[{number}] {line}"), keep=False)
