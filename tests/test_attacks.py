@@ -458,7 +458,7 @@ BDAT_TABLE = {
     "other digits": (b"BDAT \xd9\xa1\r\n", [501], True),
     "21 digits": (b"BDAT " + b"9" * 21 + b"\r\n", [501], True),
     "400 digits": (b"BDAT " + b"9" * 400 + b"\r\n", [501], True),
-    "5000 digits": (b"BDAT " + b"9" * 5000 + b"\r\n", [500], False),
+    "5000 digits": (b"BDAT " + b"9" * 5000 + b"\r\n", [500], True),
     "another word": (b"BDAT 1 FIRST\r\n", [501], True),
     "2**63": (b"BDAT 9223372036854775808\r\n" + IN_STEP * 9, [], False),
     "2**64": (b"BDAT 18446744073709551616\r\n" + IN_STEP * 9, [], False),

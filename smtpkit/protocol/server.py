@@ -203,7 +203,10 @@ class ServerConnection(ServerSteps):
         if line is LINE_TOO_LONG:
             if self.transcript is not None:
                 self.transcript.secret()
-            return self._answer(None, say.LINE_TOO_LONG)
+            answered = self._answer(None, say.LINE_TOO_LONG)
+            if self._lines.skipped.upper() == b"BDAT":
+                self._end_session()  # what follows are not commands
+            return answered
         if self.transcript is not None:
             self.transcript.command(line)
         self._budget.commands += 1

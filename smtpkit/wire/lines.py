@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _join = b"".join
+_HEAD = 4  # octets: a verb
 
 
 class LineTooLong(Enum):
@@ -29,11 +30,12 @@ class LineBuffer:
 
     Attributes:
         overlong: whether a line over the limit that was given last is being skipped.
+        skipped: the first four octets of the line over the limit that came last.
     """
 
     # The octets from _at on in _front are unread; behind them come those of _pieces, which are joined only when
     # they complete a line or a count.  No CRLF begins in _front between _at and _searched.
-    __slots__ = ("_at", "_completed", "_front", "_pieces", "_pieces_size", "_searched", "overlong")
+    __slots__ = ("_at", "_completed", "_front", "_pieces", "_pieces_size", "_searched", "overlong", "skipped")
 
     _at: int
     _completed: bool
@@ -42,6 +44,7 @@ class LineBuffer:
     _pieces_size: int
     _searched: int
     overlong: bool
+    skipped: bytes
 
     def __init__(self) -> None:
         self.clear()
@@ -50,6 +53,7 @@ class LineBuffer:
         """Forget everything that is unread, and that a line is being skipped."""
         self._empty()
         self.overlong = False
+        self.skipped = b""
 
     def __len__(self) -> int:
         return len(self._front) - self._at + self._pieces_size
@@ -94,6 +98,8 @@ class LineBuffer:
         start = self._at
         self._at = self._searched = end + 2
         if self.overlong or end + 2 - start > limit:
+            if not self.overlong:
+                self.skipped = self._front[start : start + _HEAD]
             self.overlong = False
             return LINE_TOO_LONG
         return self._front[start:end]
@@ -144,6 +150,9 @@ class LineBuffer:
 
     def _starve(self, limit: int) -> None:
         if self.overlong or len(self) >= limit:
+            if not self.overlong:
+                self._join_pieces()
+                self.skipped = self._front[:_HEAD]
             self.overlong = True
             last = self._pieces[-1] if self._pieces else self._front
             self._empty()

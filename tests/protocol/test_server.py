@@ -608,6 +608,14 @@ def test_a_chunk_size_in_a_line_that_is_too_long_ends_the_session():
     assert play.core.closed
 
 
+@pytest.mark.parametrize("step", [1, 100, 10_000])
+def test_however_long_that_is(step):
+    play = ready()
+    octets = b"bdat " + b"9" * 9000 + b"\r\nQUIT\r\n"
+    assert codes(b"".join(play.say(octets[at : at + step]) for at in range(0, len(octets), step))) == [500]
+    assert play.core.closed
+
+
 def test_a_last_chunk_for_nobody_has_no_answer_in_lmtp():
     assert ready(config(lmtp=True)).say(b"MAIL FROM:<>\r\nBDAT 2 LAST\r\nab") == b"250 2.1.0 Sender ok\r\n"
 

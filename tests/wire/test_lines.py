@@ -142,3 +142,17 @@ def test_the_beginning_of_a_line_does_not_keep_what_was_read_before_it():
     while buffer.next_line(512) is not None:
         pass
     assert (Watched.alive, len(buffer)) == (0, 2)
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 100])
+def test_how_a_line_that_is_too_long_began_is_known(step):
+    buffer = LineBuffer()
+    octets = b"NOOP\r\nBDAT 99999999999\r\nEHLO this is too long as well\r\n"
+    seen = []
+    for at in range(0, len(octets), step):
+        buffer.feed(octets[at : at + step])
+        while (line := buffer.next_line(10)) is not None:
+            seen.append(buffer.skipped if line is LINE_TOO_LONG else line)
+    assert seen == [b"NOOP", b"BDAT", b"EHLO"]
+    buffer.clear()
+    assert buffer.skipped == b""
