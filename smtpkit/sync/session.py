@@ -27,7 +27,7 @@ class Session(SessionFacts):
         """A client has connected; the answer is the greeting."""
 
     def on_hello(self, command: "Command") -> "Reply | None":
-        """EHLO, HELO or LHLO."""
+        """EHLO, HELO or LHLO; a 250 of one line is said behind the own name, and the keywords stay."""
 
     def on_login(self, question: "Any") -> "Any":
         """VerifyPassword, FetchSecret or VerifyToken; asks the server's AuthPolicy."""
