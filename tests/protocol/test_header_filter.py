@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from smtpkit.errors import ReplyError
 from smtpkit.protocol.header_filter import MOST_HOPS, HeaderFilter
 
-EVIL = b"Return-Path: <x@d.example>\r\n folded\r\n\tand again\r\nreturn-path : <>\r\nSubject: x\r\n\r\nReturn-Path: <stays>\r\n"
+EVIL = (
+    b"Return-Path: <x@d.example>\r\n folded\r\n\tand again\r\nreturn-path : <>\r\nX: x\r\n\r\nReturn-Path: <stays>\r\n"
+)
 
 
 def through(filtering, *pieces):
@@ -19,7 +21,7 @@ def test_return_path_fields_of_the_header_are_left_out_wherever_the_message_is_c
     sent = EVIL.replace(b"\r\n", newline)
     for cut in range(len(sent)):
         kept = through(HeaderFilter(), sent[:cut], sent[cut:])
-        assert kept == b"Subject: x\r\n\r\nReturn-Path: <stays>\r\n".replace(b"\r\n", newline)
+        assert kept == b"X: x\r\n\r\nReturn-Path: <stays>\r\n".replace(b"\r\n", newline)
 
 
 def test_a_relay_leaves_them_in():

@@ -18,10 +18,25 @@ def session():
             "hostname": "mx.example",
             "protocol": "ESMTP",
             "identity": None,
+            "id": "5e5510",
+            "tls": None,
         }
         return SimpleNamespace(**{**known, **facts})
 
     return make
+
+
+@pytest.fixture
+def deliver():
+    """deliver(store, envelope, session, *pieces) -> what the commit gives."""
+
+    def run(store, envelope, session, *pieces):
+        delivery = store.begin(envelope, session)
+        for piece in pieces:
+            delivery.write(piece)
+        return delivery.commit()
+
+    return run
 
 
 @pytest.fixture
