@@ -3,7 +3,7 @@
 import pytest
 
 from smtpkit import SMTPError, Timeouts
-from tests.interop.fault_proxy import KINDS, SIDES, STEPS, Fault, FaultProxy, unknown_allowed
+from tests.interop.fault_proxy import KINDS, SIDES, STEPS, Fault, FaultProxy, unknown_allowed, waits
 
 SENDER, RECIPIENTS = "a@a.example", ("b@b.example", "c@c.example")
 MESSAGE = b"Subject: hello\r\n\r\n" + b"." + b"x" * 76 + b"\r\n" + (b"y" * 76 + b"\r\n") * 20
@@ -25,7 +25,7 @@ def faults(places, *, told_in_vain=()):
 
 
 def timeouts(fault):
-    return Timeouts(0.15 if fault.kind in ("stall", "half-close") else 10)
+    return Timeouts(**waits(fault, 0.15, 10))
 
 
 async def sent(kit, address, fault, content, **options):

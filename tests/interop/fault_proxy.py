@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import NamedTuple, Self
 
-__all__ = ["KINDS", "SIDES", "STEPS", "Fault", "FaultProxy", "unknown_allowed"]
+__all__ = ["KINDS", "SIDES", "STEPS", "Fault", "FaultProxy", "unknown_allowed", "waits"]
 
 STEPS = ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "body", "end of data", "QUIT")
 SIDES = ("command", "reply")  # instead of passing the client's octets on, or instead of passing the server's reply
@@ -22,6 +22,19 @@ KINDS = {
     "delay": "it takes 30 ms longer",
 }
 
+# Step: the client's waits that end there.  In a group, whichever reply comes first is what it waits for.
+_GROUP = ("mail", "rcpt", "data", "body", "end_of_data")
+_WAITS = {
+    "greeting": ("greeting",),
+    "EHLO": ("hello",),
+    "MAIL": _GROUP,
+    "RCPT": _GROUP,
+    "DATA": _GROUP,
+    "BDAT": _GROUP,
+    "body": ("body", "end_of_data"),
+    "end of data": ("end_of_data",),
+    "QUIT": ("quit",),
+}
 _RESET = struct.pack("ii", 1, 0)
 _PIECE = 700  # octets of the content that pass before a fault in the middle of it
 _DELAY = 0.03
@@ -49,6 +62,13 @@ def unknown_allowed(fault: Fault, *, bdat: bool) -> bool:
     if bdat:
         return fault.step in ("MAIL", "RCPT", "BDAT")
     return fault.step == "end of data" or fault[:2] == ("half-close", "DATA")
+
+
+def waits(fault: Fault | None, short: float, long: float) -> dict[str, float]:
+    """The arguments of `smtpkit.Timeouts` with which a client waits long, and short only for what does not come."""
+    if fault is None or fault.kind not in ("stall", "half-close"):
+        return {"every": long}
+    return {"every": long, **dict.fromkeys(_WAITS[fault.step], short)}
 
 
 class FaultProxy:

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from cases import Case
-from fault_proxy import KINDS, SIDES, STEPS, Fault, FaultProxy, unknown_allowed
+from fault_proxy import KINDS, SIDES, STEPS, Fault, FaultProxy, unknown_allowed, waits
 from mail_servers import MailServer
 from processes import Failed, eventually
 from sample import MESSAGE, RECIPIENT, SECOND
 from scenarios import COLOURS, Sources, Trial
-from senders import SENDERS, Report
+from senders import POOLS, SENDERS, Report
+
+from smtpkit import Timeouts
 
 __all__ = ["faulted_cases"]
 
@@ -26,6 +29,11 @@ def faulted_cases(server: MailServer, sources: Sources) -> Iterator[Case]:
             attempt = partial(_harmed, Trial(server, colour, sources), kind)
             name = f"{colour.removeprefix('smtpkit.')}: {kind}, at every step"
             yield Case(server.name, "from smtpkit", name, attempt, 60, row=f"{kind}, at every step")
+    for colour in COLOURS:
+        row = "a pool, after every kind of harm, at every step"
+        name = f"{colour.removeprefix('smtpkit.')}: {row}"
+        attempt = partial(_pool_harmed, Trial(server, colour, sources))
+        yield Case(server.name, "from smtpkit", name, attempt, 60, row=row)
 
 
 def _harmed(trial: Trial, kind: str) -> str:
@@ -41,6 +49,37 @@ def _harmed(trial: Trial, kind: str) -> str:
     return f"{len(expected)} sessions"
 
 
+def _pool_harmed(trial: Trial) -> str:
+    # The message that meets the harm is stored as its verdict says, and the next one of the same pool is accepted.
+    trial.server.empty()
+    expected = []
+    for number, fault in enumerate(_faults_of_pools()):
+        paths = [_named(trial, f"pool-{number}-{which}") for which in ("first", "second")]
+        way = trial.way(recipients=(RECIPIENT,))
+        with FaultProxy(("127.0.0.1", way.port), fault) as proxy:
+            send_all = POOLS[trial.colour]
+            first, second = send_all(
+                way._replace(port=proxy.address[1]),
+                *paths,
+                timeouts=Timeouts(**waits(fault, _SHORT, _LONG)),
+                chunking=False,
+            )
+        assert second.verdicts == {RECIPIENT: "accepted"}, f"{fault}: {second}"
+        expected += [(f"pool-{number}-first", fault, first), (f"pool-{number}-second", None, second)]
+    _sent(trial, "the last one", None, chunking=False, recipient=SECOND)
+    trial.server.stored(SECOND)
+    for name, fault, report in expected:
+        _judge(trial.server, name, fault, False, report)
+    return f"{len(expected) // 2} pools"
+
+
+def _faults_of_pools() -> Iterator[Fault]:
+    for kind in ("cut", "reset", "half-close", "421"):
+        for fault, bdat in _faults(kind):
+            if fault is not None and not bdat:
+                yield fault
+
+
 def _faults(kind: str) -> Iterator[tuple[Fault | None, bool]]:
     for places, bdat in ((_AT_DATA, False), (_AT_BDAT, True)):
         for step, side in places:
@@ -53,13 +92,17 @@ def _faults(kind: str) -> Iterator[tuple[Fault | None, bool]]:
 
 
 def _sent(trial: Trial, name: str, fault: Fault | None, *, recipient: str = RECIPIENT, **options: Any) -> Report:
-    path = trial.sources.message.with_name("harmed.crlf")
-    path.write_bytes(b"X-Name: " + name.encode() + b"\r\n" + MESSAGE)
-    way = trial.way(recipients=(recipient,))
-    patience = _SHORT if fault is not None and fault.kind in ("stall", "half-close") else _LONG
+    path, way = _named(trial, name), trial.way(recipients=(recipient,))
+    patience = Timeouts(**waits(fault, _SHORT, _LONG))
     single = name.startswith("single octets")
     with FaultProxy(("127.0.0.1", way.port), fault, single=single) as proxy:
         return SENDERS[trial.colour](way._replace(port=proxy.address[1]), path, timeouts=patience, **options)
+
+
+def _named(trial: Trial, name: str) -> Path:
+    path = trial.sources.message.with_name(f"{name}.crlf")
+    path.write_bytes(b"X-Name: " + name.encode() + b"\r\n" + MESSAGE)
+    return path
 
 
 def _judge(server: MailServer, name: str, fault: Fault | None, bdat: bool, report: Report) -> None:

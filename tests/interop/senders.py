@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,9 @@ from processes import PATIENCE, Failed, run_python
 from sample import SENDER
 from servers import CA, PASSWORD, USER
 
-from smtpkit import Credentials, Transcript
+from smtpkit import Credentials, SMTPError, Timeouts, Transcript
 
-__all__ = ["SENDERS", "Report", "url"]
+__all__ = ["POOLS", "SENDERS", "Report", "url"]
 
 _BLOCK = 64 * 1024
 _FIRST = 512
@@ -70,7 +71,7 @@ def by_sync(
     *,
     idle: float = 0,
     pause: float = 0,
-    timeouts: float = PATIENCE,
+    timeouts: Timeouts | float = PATIENCE,
     first: bytes = b"",
     **options: Any,
 ) -> Report:
@@ -81,7 +82,7 @@ def by_sync(
         path: the message.
         idle: seconds between connecting and sending.
         pause: seconds in the middle of the message.
-        timeouts: seconds for every wait.
+        timeouts: seconds for every wait, or Timeouts.
         first: octets that go before all others, over a socket of one's own.
         options: of the send.
     """
@@ -110,7 +111,7 @@ def by_asyncio(
     *,
     idle: float = 0,
     pause: float = 0,
-    timeouts: float = PATIENCE,
+    timeouts: Timeouts | float = PATIENCE,
     first: bytes = b"",
     **options: Any,
 ) -> Report:
@@ -133,11 +134,50 @@ async def _pieces(path: Path, pause: float) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _settings(way: Way, transcript: Transcript, timeouts: float, first: bytes) -> dict[str, Any]:
+def by_pool_sync(way: Way, *paths: Path, timeouts: Timeouts | float = PATIENCE, **options: Any) -> list[Report]:
+    """A pool of `smtpkit.sync`, which sends one message after the other."""
+    import smtpkit.sync
+
+    transcript = Transcript()
+    with smtpkit.sync.Pool(url(way), size=1, **_settings(way, transcript, timeouts, b"")) as pool:
+        return [
+            _reported(lambda _, path=path: pool.send(SENDER, way.recipients, path.read_bytes(), **options))
+            for path in paths
+        ]
+
+
+def by_pool_asyncio(way: Way, *paths: Path, timeouts: Timeouts | float = PATIENCE, **options: Any) -> list[Report]:
+    """A pool of `smtpkit.asyncio`, which sends one message after the other."""
+    import smtpkit.asyncio
+
+    async def send_all() -> list[Any]:
+        transcript = Transcript()
+        async with smtpkit.asyncio.Pool(url(way), size=1, **_settings(way, transcript, timeouts, b"")) as pool:
+            sends = (pool.send(SENDER, way.recipients, path.read_bytes(), **options) for path in paths)
+            return [await _outcome(send) for send in sends]
+
+    outcomes = asyncio.run(asyncio.wait_for(send_all(), 30))
+    return [_reported(partial(_again, outcome)) for outcome in outcomes]
+
+
+async def _outcome(send: Awaitable[Any]) -> Any:
+    try:
+        return await send
+    except SMTPError as error:
+        return error
+
+
+def _again(outcome: Any, _: Transcript) -> Any:
+    if isinstance(outcome, SMTPError):
+        raise outcome
+    return outcome
+
+
+def _settings(way: Way, transcript: Transcript, timeouts: Timeouts | float, first: bytes) -> dict[str, Any]:
     credentials = Credentials(USER, token=way.token) if way.token else Credentials(USER, way.password)
     sock = None
     if first:
-        sock = socket.create_connection((way.host, way.port), timeouts)
+        sock = socket.create_connection((way.host, way.port), PATIENCE)
         sock.sendall(first)
     return {
         "sock": sock,
@@ -150,8 +190,6 @@ def _settings(way: Way, transcript: Transcript, timeouts: float, first: bytes) -
 
 
 def _reported(send: Callable[[Transcript], Any]) -> Report:
-    from smtpkit import SMTPError
-
     transcript = Transcript()
     try:
         outcomes, error, text = send(transcript).recipients, "", ""
@@ -161,6 +199,10 @@ def _reported(send: Callable[[Transcript], Any]) -> Report:
     return Report(verdicts, error, text, str(transcript))
 
 
+POOLS: dict[str, Callable[..., list[Report]]] = {
+    "smtpkit.sync": by_pool_sync,
+    "smtpkit.asyncio": by_pool_asyncio,
+}
 SENDERS: dict[str, Callable[..., Report]] = {
     "smtpkit send": by_command,
     "smtpkit.sync": by_sync,
