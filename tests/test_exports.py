@@ -36,7 +36,9 @@ CORE = """
     UnknownCommand ValidSince Verdict VerifyPassword VerifyToken Vrfy XClient XForward
     dot_stuff dot_unstuff parse_command parse_reply
 """
-ADAPTER = "Client ClientStats Listener Message Observer Pool Server Session connect send_message serve"
+ADAPTER = (
+    "Client ClientStats Listener Message Observer Pool Relay RelaySession Server Session connect send_message serve"
+)
 
 # Signatures of the core; defaults as they print.
 CORE_SIGNATURES = """

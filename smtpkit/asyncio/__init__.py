@@ -2,6 +2,7 @@
 
 from smtpkit.asyncio.client import Client, connect, send_message
 from smtpkit.asyncio.pool import Pool
+from smtpkit.asyncio.relay import Relay, RelaySession
 from smtpkit.asyncio.server import Server, serve
 from smtpkit.asyncio.session import Session
 from smtpkit.endpoints import Listener
@@ -15,6 +16,8 @@ __all__ = [
     "Message",
     "Observer",
     "Pool",
+    "Relay",
+    "RelaySession",
     "Server",
     "Session",
     "connect",

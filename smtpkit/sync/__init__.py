@@ -4,6 +4,7 @@ from smtpkit.endpoints import Listener
 from smtpkit.protocol.message import Message
 from smtpkit.sync.client import Client, connect, send_message
 from smtpkit.sync.pool import Pool
+from smtpkit.sync.relay import Relay, RelaySession
 from smtpkit.sync.server import Server, serve
 from smtpkit.sync.session import Session
 from smtpkit.watching import ClientStats, Observer
@@ -15,6 +16,8 @@ __all__ = [
     "Message",
     "Observer",
     "Pool",
+    "Relay",
+    "RelaySession",
     "Server",
     "Session",
     "connect",

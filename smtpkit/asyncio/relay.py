@@ -1,0 +1,215 @@
+"""A server that passes mail on while it comes: each step to the next server, whose reply the client gets."""
+
+from time import time
+
+from smtpkit.asyncio.client import Client, connect
+from smtpkit.asyncio.session import Session
+from smtpkit.connecting import ClientSettings
+from smtpkit.errors import ReplyError, SMTPError
+from smtpkit.protocol import relaying
+from smtpkit.protocol.config import ClientConfig
+from smtpkit.protocol.header_filter import MOST_HOPS
+
+__all__ = ["Relay", "RelaySession"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from typing import Any
+
+    from smtpkit.wire.commands import Command, Mail, Rcpt
+    from smtpkit.wire.replies import Reply
+
+_ADDED = 512  # octets of a Received field, nearly always
+
+
+class RelaySession(Session):
+    """A session of a Relay; derive from it to decide before the next server does.
+
+    A hook that is overridden passes on by calling that of this class, and returns what it returns.
+
+    Args:
+        relay: where to.
+    """
+
+    def __init__(self, relay: "Relay") -> None:
+        self.relay = relay
+        self._client: Client | None = None
+        self._facts: dict[str, str] | None = None  # of the client that the next server takes this one for
+        self._messages = 0
+        self._recipients = 0  # accepted in this transaction
+
+    async def on_mail(self, command: "Mail") -> "Reply | None":
+        """Connect where there is no connection, and pass MAIL on."""
+        self._recipients = 0
+        self._messages += 1
+        was_connected = self._client is not None
+        reply = await self._begin(command)
+        if was_connected and self._client is None:
+            reply = await self._begin(command)  # it went after the last message: that is no fault of this one
+        return reply
+
+    async def on_rcpt(self, command: "Rcpt") -> "Reply | None":
+        """Pass RCPT on."""
+        if self._client is None:
+            return relaying.LOST
+        core = self._client._core
+        if core.lmtp and self._recipients and not self._core.config.lmtp:
+            return relaying.ONE_RECIPIENT  # several verdicts do not fit into one reply
+        reply = await self._say(relaying.rcpt_onward(core, command))
+        self._recipients += reply.is_positive
+        return reply
+
+    async def on_body(self, stream: "AsyncIterator[bytes]") -> "Any":
+        """Pass the content on while it comes; the replies are those of the next server."""
+        client, envelope = self._client, self.envelope
+        if client is None or envelope is None:
+            return relaying.LOST
+        core = client._core
+        passage = relaying.Passage(
+            envelope,
+            self,
+            f"{self.id}-{self._messages}",
+            time(),
+            eight_bit="8BITMIME" in core.capabilities,
+            most_hops=self.relay.most_hops,
+        )
+        exchange = relaying.content(core, passage, self._recipients)
+        body: Any = relaying.Source(stream)
+        try:
+            replies = await client._perform(exchange, body)
+        except ReplyError:
+            raise  # the message is refused on this side, and no end of it was sent
+        except SMTPError as error:
+            return self._lost(error)
+        finally:
+            await self._end_transaction()
+        return relaying.verdict(replies, self._recipients, lmtp=self._core.config.lmtp)
+
+    async def on_reset(self) -> None:
+        """End the transaction there too."""
+        await self._end_transaction()
+
+    async def on_close(self) -> None:
+        """Take leave of the next server."""
+        if self._client is not None:
+            self._client._leave()
+
+    async def _begin(self, command: "Mail") -> "Reply":
+        try:
+            client = await self._ready()
+        except SMTPError as error:
+            return self._lost(error)
+        return await self._say(relaying.mail_onward(client._core, command, _ADDED))
+
+    async def _ready(self) -> Client:
+        # A connection on which a transaction can begin, told whose mail comes if that is wanted.
+        facts = relaying.client_facts(self) if self.relay.forward_client else None
+        client = self._client
+        if client is not None and not (client._is_reusable and self._facts in (None, facts)):
+            self._client = None
+            client._leave()
+            client = None
+        if client is None:
+            settings = self.relay.settings_as(self.hostname)
+            client = Client(settings)
+            await client._open(settings.deadline)
+            self._client, self._facts = client, None
+        if facts is not None and self._facts is None and await client._perform(relaying.introduce(client._core, facts)):
+            self._facts = facts
+        client._core.use.begin(client.capabilities.limits, ())
+        return client
+
+    async def _say(self, command: "Command") -> "Reply":
+        client = self._client
+        assert client is not None
+        try:
+            reply = await client.command(command)
+        except SMTPError as error:
+            return self._lost(error)
+        if client._transport.closed:
+            self._client = None
+        return relaying.passed(reply)
+
+    async def _end_transaction(self) -> None:
+        client = self._client
+        if client is None or client._core.idle:
+            return
+        try:
+            await client.reset()
+        except SMTPError:
+            self._client = None
+            client._abort()
+
+    def _lost(self, error: SMTPError) -> "Reply":
+        from logging import getLogger
+
+        getLogger("smtpkit.server").warning("%s relay to %s: %s", self.id, self.relay.url, error)
+        client, self._client = self._client, None
+        if client is not None:
+            client._abort()
+        return relaying.failure(error)
+
+
+class Relay:
+    """A handler for `serve()` that passes mail on to one server, in constant memory.
+
+    Each client has a connection of its own to the next server, made at its first MAIL.  MAIL and RCPT are passed on
+    as they come, and the content piece by piece; what the client gets are the next server's replies.  Nothing is
+    accepted that it has not accepted, and nothing is kept: there is no queue.  Where it cannot be reached or is lost,
+    the client gets 451.  Received is put on top, and a message that goes round in circles is refused (554 5.4.6).
+
+    Whoever may connect here may send whatever the next server takes from this host: see `forward_client`, or demand a
+    login with `serve(auth=…)`.
+
+    Args:
+        where, port: as for `connect()`.
+        forward_client: whether the next server is told whose mail it is, by XCLIENT, else by XFORWARD, where it offers
+            them; it must trust this host.
+        most_hops: Received fields with which a message is refused; None for no bound.
+        session: a class derived from RelaySession, for hooks of your own.
+        connect_options: of `connect()`, but `sock`; local_hostname is by default what the server calls itself.
+
+    Raises:
+        ValueError: the arguments do not fit together.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        port: int | None = None,
+        *,
+        forward_client: bool = False,
+        most_hops: int | None = MOST_HOPS,
+        session: type[RelaySession] = RelaySession,
+        **connect_options: "Any",
+    ) -> None:
+        options = {**(connect.__kwdefaults__ or {}), **connect_options}
+        if options["sock"] is not None:
+            raise ValueError("a relay makes its own connections: sock does not go with it")
+        self._settings = settings = ClientSettings(where, port, **options)
+        if settings.target.captured:
+            raise ValueError(f"a relay leads to a server, not to {where}")
+        self.forward_client = forward_client
+        self.most_hops = most_hops
+        self._session = session
+
+    def __call__(self) -> RelaySession:
+        """A session for one client."""
+        return self._session(self)
+
+    def __repr__(self) -> str:
+        return f"<Relay to {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """Where to, without user and password."""
+        return str(self._settings.target)
+
+    def settings_as(self, hostname: str) -> ClientSettings:
+        """How to connect, under this name unless there is another one."""
+        settings = self._settings
+        config = settings.config
+        if config.hostname is None:
+            settings.config = ClientConfig(hostname, lmtp=config.lmtp, extensions=config.extensions)
+        return settings
