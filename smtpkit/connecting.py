@@ -1,6 +1,6 @@
 """What both adapters make of the arguments of connect(): target, TLS, time-outs, and words for what failed."""
 
-from smtpkit.errors import ConnectionLost, RemoteProtocolError, SMTPError, Timeout, TLSError
+from smtpkit.causes import cause_of, unreached
 from smtpkit.protocol.config import ClientConfig
 from smtpkit.protocol.exchanges import opening
 from smtpkit.protocol.target import Target
@@ -16,25 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from typing import Any
 
+    from smtpkit.errors import SMTPError
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.extensions import Extension
     from smtpkit.protocol.message import Message
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
     from smtpkit.watching import Observer
-
-
-# What a server that speaks something else says first.
-_BANNERS = (
-    (b"\x15", "the server speaks TLS from the first octet: try smtps:// or tls='implicit'"),
-    (b"\x16", "the server speaks TLS from the first octet: try smtps:// or tls='implicit'"),
-    (b"HTTP/", "a web server listens on this port"),
-    (b"SSH-", "an SSH server listens on this port"),
-    (b"+OK", "a POP3 server listens on this port"),
-    (b"* OK", "an IMAP server listens on this port"),
-    (b"* BYE", "an IMAP server listens on this port"),
-    (b"\xff", "a telnet server listens on this port"),
-)
 
 
 class ClientSettings:
@@ -129,32 +117,15 @@ class ClientSettings:
             allow_auth_in_clear=self._allow_auth_in_clear,
         )
 
-    def unreached(self, error: OSError | UnicodeError, seconds: float) -> SMTPError:
-        """The error that says why there is no connection.
+    def unreached(self, error: OSError | UnicodeError, seconds: float) -> "SMTPError":
+        """The error that says why there is no connection, which was tried for so many seconds."""
+        return unreached(error, self.target, seconds)
 
-        Args:
-            error: what dialling raised.
-            seconds: how long it was tried.
-        """
-        if isinstance(error, TimeoutError):
-            return Timeout(f"no connection to {self.target} within {seconds:g} s: {error}", stage="connect")
-        reason = (error.strerror or error) if isinstance(error, OSError) else "that is no host name"
-        return ConnectionLost(f"no connection to {self.target}: {reason}", stage="connect")
-
-    def diagnosed(self, error: SMTPError) -> SMTPError:
+    def diagnosed(self, error: "SMTPError", client: "ClientConnection | None" = None) -> "SMTPError":
         """The same error with the likely cause and the way on, where these are known."""
-        implicit = self.target.tls == "implicit"
-        hint = ""
-        if isinstance(error, Timeout) and error.stage == "greeting" and not implicit:
-            hint = "a server that speaks TLS from the first octet waits for the client: try smtps:// or tls='implicit'"
-        elif isinstance(error, TLSError) and implicit and "does not speak TLS" in str(error):
-            hint = "this port begins in clear: try smtp:// with tls='required'"
-        elif isinstance(error, RemoteProtocolError) and isinstance(error.received, bytes):
-            hint = next((words for start, words in _BANNERS if error.received.startswith(start)), "")
-        elif isinstance(error, ConnectionLost) and error.stage == "greeting" and not implicit:
-            hint = "if the server speaks TLS from the first octet, use smtps:// or tls='implicit'"
-        if hint:
-            error.args = (f"{error}; {hint}",)
+        cause = cause_of(error, self.target, client)
+        if cause:
+            error.args = (f"{error}; {cause}",)
         return error
 
 

@@ -1,6 +1,7 @@
 """Which addresses of a host are tried, in which order, and words for when none of them answers (RFC 8305)."""
 
 import errno
+import os
 import socket
 
 __all__ = ["ATTEMPT_DELAY", "Address", "given_as_number", "order", "too_late", "unreachable"]
@@ -49,8 +50,8 @@ def unreachable(failures: "Sequence[tuple[Address, OSError]]") -> OSError:
         return OSError(errno.EHOSTUNREACH, "the name has no address that can be used")
     (_, last) = failures[-1]
     if len(failures) == 1:
-        return last
-    words = (f"{address[0]} ({error.strerror or error})" for (_, address), error in failures)
+        return OSError(last.errno, _reason(last))
+    words = (f"{address[0]} ({_reason(error)})" for (_, address), error in failures)
     return OSError(last.errno, f"none of its addresses answered: {', '.join(words)}")
 
 
@@ -58,3 +59,8 @@ def too_late(tried: "Iterable[Address]") -> TimeoutError:
     """The error that says which addresses were still silent when time was up."""
     silent = ", ".join(str(address[0]) for _, address in tried)
     return TimeoutError(f"{silent} did not answer in time" if silent else "the name was not found in time")
+
+
+def _reason(error: OSError) -> str:
+    # asyncio has words of its own, which say that it failed and not why.
+    return os.strerror(error.errno) if error.errno else error.strerror or str(error)

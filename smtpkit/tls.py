@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # they ever held and keep it, so they are fed and emptied in pieces of this size.
 _RECORD = 16384
 
+_DER = 2  # ENCODING_DER of Python's own module
+_SHOWN_NAMES = 5  # of a certificate that is refused
+
 _ALERT, _HANDSHAKE = 0x15, 0x16  # the content types that may come first, RFC 8446 section 5.1
 
 # Parts of OpenSSL's reasons, whose names differ between its versions, and what they mean for a person.
@@ -273,7 +276,8 @@ class TLS:
     def _explain(self, error: ssl.SSLError) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
             whose = "the client" if self._object.server_side else self._server_hostname or "the server"
-            return f"the certificate of {whose} does not verify: {error.verify_message}"
+            seen = _seen(self._object)
+            return f"the certificate of {whose} does not verify: {error.verify_message}{seen}"
         reason = error.reason or ""
         known_by = reason or str(error).upper().replace(" ", "_")  # alerts that this Python has no name for
         for part, meaning in _MEANINGS:
@@ -373,6 +377,21 @@ def _names(certificate: "dict[str, Any] | None") -> "tuple[tuple[str, str], ...]
         return ()
     subject = (pair for names in certificate.get("subject", ()) for pair in names if pair[0] == "commonName")
     return (*certificate.get("subjectAltName", ()), *subject)
+
+
+def _seen(connection: ssl.SSLObject) -> str:
+    # What the peer has shown.  Of a certificate that does not verify Python tells nothing, but for a method that is
+    # private until 3.13, and gives the octets alone there.
+    try:
+        certificate = connection._sslobj.get_unverified_chain()[0]  # type: ignore[attr-defined]
+        octets, facts = certificate.public_bytes(_DER), certificate.get_info()
+    except (AttributeError, TypeError, IndexError):
+        return ""
+    names = ", ".join(ascii(name)[1:-1] for _, name in _names(facts)[:_SHOWN_NAMES])
+    issuer = " ".join(ascii(value)[1:-1] for pairs in facts.get("issuer", ()) for _, value in pairs)
+    dates = f"from {facts.get('notBefore')} to {facts.get('notAfter')}"
+    seen = f"it is for {names or 'no name'}, signed by {issuer}, valid {dates}"
+    return f" ({seen}, its SHA-256 is {_fingerprint(octets)})"
 
 
 def _note_server_name(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:

@@ -5,10 +5,19 @@ from pathlib import Path
 import pytest
 
 from smtpkit.connecting import ClientSettings
-from smtpkit.errors import ConnectionLost, RemoteProtocolError, ReplyError, Timeout, TLSError
+from smtpkit.errors import (
+    AuthenticationError,
+    ConnectionLost,
+    NotSupported,
+    RemoteProtocolError,
+    ReplyError,
+    Timeout,
+    TLSError,
+)
 from smtpkit.protocol import ClientConnection, Timeouts
 from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.tls import client_context
+from smtpkit.wire.commands import Ehlo, Helo, Lhlo, Noop
 from smtpkit.wire.replies import Reply
 
 CA = str(Path(__file__).parent / "certificates" / "ca.pem")
@@ -238,13 +247,26 @@ HINTS = [
     ("smtp://h", ConnectionLost("gone", stage="greeting"), "if the server speaks TLS"),
     ("smtps://h", ConnectionLost("gone", stage="greeting"), None),
     ("smtp://h", ConnectionLost("gone", stage="EHLO"), None),
-    ("smtp://h", ReplyError(Reply(554, "no")), None),
+    ("smtp://h", ReplyError(Reply(554, "no")), "it takes no mail from this address"),
+    ("smtp://h", ReplyError(Reply(421, "no")), "try again later"),
+    ("smtp://h", ReplyError(Reply(450, "no")), None),
+    ("smtp://h", ReplyError(Reply(550, "no"), Ehlo("h.example")), "is h.example: if it is that, give another"),
+    ("smtp://h", ReplyError(Reply(504, "no"), Helo("h.example")), "local_hostname="),
+    ("smtp://h", ReplyError(Reply(450, "no"), Ehlo("h.example")), None),
+    ("smtp://h", ReplyError(Reply(502, "no"), Helo("h.example")), None),
+    ("lmtp://h", ReplyError(Reply(500, "no"), Lhlo("h.example")), "try smtp://"),
+    ("lmtp://h", ReplyError(Reply(550, "no"), Lhlo("h.example")), "local_hostname="),
+    ("smtp://h", ReplyError(Reply(550, "no"), Noop()), None),
+    ("smtp://h", AuthenticationError(Reply(535, "no")), None),
+    ("smtp://h", NotSupported("no AUTH", extension="AUTH"), None),
+    ("smtp://h", NotSupported("no DSN", extension="DSN"), None),
+    ("smtp://h", TLSError("the server refused STARTTLS: 454 no"), "try again later"),
 ]
 
 
 @pytest.mark.parametrize(("where", "error", "hint"), HINTS)
 def test_an_error_gets_the_likely_cause(where, error, hint):
-    before = str(error)
+    before = error.args[0]
     diagnosed = settings(where).diagnosed(error)
     assert diagnosed is error
     assert str(error).startswith(before)

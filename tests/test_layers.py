@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Layer: what it may import, besides itself.  A layer is a folder or a file of smtpkit/.
 PROTOCOL = {"errors", "wire", "sasl", "protocol"}
-SHARED = {"reaching", "tls", "endpoints", "connecting", "serving", "captured", "pooling", "retrying", "watching"}
+SHARED = {"reaching", "tls", "endpoints", "connecting", "serving", "captured", "pooling", "retrying", "watching", "causes"}
 ADAPTER = PROTOCOL | SHARED
 ON_TOP = PROTOCOL | {"smtpkit", "asyncio", "sync"}
 ALLOWED = {
@@ -27,7 +27,8 @@ ALLOWED = {
     "reaching": set(),
     "printable": set(),
     "captured": PROTOCOL | {"printable"},
-    "connecting": PROTOCOL | {"tls", "captured"},
+    "causes": PROTOCOL,
+    "connecting": PROTOCOL | {"tls", "captured", "causes"},
     "pooling": PROTOCOL,
     "retrying": PROTOCOL,
     "watching": PROTOCOL,

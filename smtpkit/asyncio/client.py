@@ -211,8 +211,8 @@ class Client:
             opening = settings.opening(self._core, self._transport.local)
             self.greeting = await self._perform(opening, deadline=deadline)
         except SMTPError as error:
-            await self.close()
-            raise settings.diagnosed(error) from error.__cause__
+            self._leave()
+            raise settings.diagnosed(error, self._core) from error.__cause__
 
     async def _send(self, sending: Sending) -> SendResult:
         if sending.file is not None:

@@ -219,12 +219,22 @@ HINTS = (
 def hint_for(reply: "Reply", greeting: "Reply | None", credential: str = "") -> str:
     """The known cause of a refusal and the way on; "" where the server, the code or the text is not known.
 
+    What a standard gives a meaning is known of every server.
+
     Args:
         reply: the refusal.
         greeting: the server's first reply; None if it is not known.
         credential: what the login used, "password" or "token"; "" without login.
     """
     if greeting is None:
-        return ""
+        return _by_standard(reply)
     names = {word.lower() for word in greeting.lines[0].split() if "." in word}
-    return next((hint.cause for hint in HINTS if hint.fits(reply, names, credential)), "")
+    return next((hint.cause for hint in HINTS if hint.fits(reply, names, credential)), "") or _by_standard(reply)
+
+
+def _by_standard(reply: "Reply") -> str:
+    if reply.code != 530:
+        return ""
+    if "STARTTLS" in reply.text.upper():
+        return "the server takes mail over TLS only: use tls='required'"  # RFC 3207 section 4
+    return "the server takes mail after login only: log in with auth="  # RFC 4954 section 6

@@ -210,8 +210,8 @@ class Client:
             opening = settings.opening(self._core, self._transport.local)
             self.greeting = self._perform(opening, deadline=deadline)
         except SMTPError as error:
-            self.close()
-            raise settings.diagnosed(error) from error.__cause__
+            self._leave()
+            raise settings.diagnosed(error, self._core) from error.__cause__
 
     def _send(self, sending: Sending) -> SendResult:
         if sending.file is not None:
