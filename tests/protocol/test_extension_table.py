@@ -120,20 +120,20 @@ def test_a_client_does_not_send_what_is_not_offered(extension, verb, keyword, va
 # Verbs
 
 
-@pytest.mark.parametrize(("extension", "item", "line", "code"), VERBS + ALWAYS, ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize(("extension", "item", "line", "code"), VERBS + ALWAYS, ids=repr)
 def test_a_server_that_offers_a_verb_takes_it(extension, item, line, code):
     play = playing.ready(playing.config(extensions=[extension]))
     assert playing.codes(play.say(line)) == [code]
     assert getattr(play.events[-1], "command", play.events[-1]) == item
 
 
-@pytest.mark.parametrize(("extension", "item", "line", "code"), VERBS, ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize(("extension", "item", "line", "code"), VERBS, ids=repr)
 def test_a_verb_that_is_not_offered_is_502(extension, item, line, code):
     play = playing.ready(playing.config(extensions=[]))
     assert play.say(line).startswith(b"502 5.5.1 ")
 
 
-@pytest.mark.parametrize(("extension", "item", "line", "code"), ALWAYS, ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize(("extension", "item", "line", "code"), ALWAYS, ids=repr)
 def test_some_verbs_are_there_without_their_keyword(extension, item, line, code, ready, play):
     server = playing.ready(playing.config(extensions=[]))
     assert playing.codes(server.say(line)) == [code]
@@ -141,7 +141,7 @@ def test_some_verbs_are_there_without_their_keyword(extension, item, line, code,
     assert play(core, command(item, core), [b"C: " + line[:-2], "S: 250 ok"]).result.code == 250
 
 
-@pytest.mark.parametrize(("extension", "item", "line", "code"), VERBS, ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize(("extension", "item", "line", "code"), VERBS, ids=repr)
 def test_a_client_says_a_verb_where_it_is_offered_alone(extension, item, line, code, ready, play):
     core = ready(extension)
     assert play(core, command(item, core), [b"C: " + line[:-2], f"S: {code} ok"]).result.code == code
