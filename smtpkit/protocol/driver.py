@@ -43,12 +43,15 @@ class Driver:
         timeout: seconds that the present wait may last.
         failure: the TLSError that ended the connection, or None.
         octets, octets_out: received from and sent to the transport.
+        overdue: set by the adapter before `timed_out()` where it is not this wait that has lasted too long, but all
+            of the session.
     """
 
     def __init__(self, core: "ClientConnection | ServerConnection", make_tls: "MakeTLS | None") -> None:
         self.waits = 0
         self.octets = self.octets_out = 0
         self.failure: TLSError | None = None
+        self.overdue = False
         self._core = core
         self._make_tls = make_tls
         self._tls: TLS | None = None

@@ -9,25 +9,28 @@ AUTH_LINE = 12288  # octets that suffice for a response, without CRLF (RFC 4954 
 
 
 class Limits(Value):
-    """Bounds on one session; the last five are kept by the adapters, which own sockets and clocks.
+    """Bounds on one session; the last seven are kept by the adapters, which own sockets and clocks.
 
-    | limit             | over it                                                               | counts              |
-    |-------------------|-----------------------------------------------------------------------|---------------------|
-    | `line`            | 500 5.5.2, and the rest of the line is dropped                        | octets with CRLF    |
-    | `commands`        | 421 4.7.0, close                                                      | since a message     |
-    | `errors`          | 421 4.7.0, close                                                      | in the session      |
-    | `errors_in_a_row` | 421 4.7.0, close                                                      | since a good answer |
-    | `recipients`      | 452 4.5.3 to the RCPT                                                 | accepted ones       |
-    | `transactions`    | 421 4.7.0, close                                                      | MAIL accepted       |
-    | `unread`          | reading stops                                                         | octets              |
-    | `connections`     | 421 4.3.2, close                                                      | in the server       |
-    | `per_address`     | 421 4.3.2, close                                                      | from one address    |
-    | `idle`            | 421 4.4.2, close                                                      | seconds of one wait |
-    | `minimum_rate`    | 421 4.4.2, close: content came slower than this, over a minute        | octets a second     |
+    | limit                 | over it                                                         | counts                 |
+    |-----------------------|-----------------------------------------------------------------|------------------------|
+    | `line`                | 500 5.5.2, and the rest of the line is dropped                  | octets with CRLF       |
+    | `commands`            | 421 4.7.0, close                                                | since a message        |
+    | `errors`              | 421 4.7.0, close                                                | in the session         |
+    | `errors_in_a_row`     | 421 4.7.0, close                                                | since a good answer    |
+    | `recipients`          | 452 4.5.3 to the RCPT                                           | accepted ones          |
+    | `transactions`        | 421 4.7.0, close                                                | MAIL accepted          |
+    | `unread`              | reading stops                                                   | octets                 |
+    | `unread_before_login` | the same, where login is required and has not come              | octets                 |
+    | `connections`         | 421 4.3.2, close                                                | in the server          |
+    | `per_address`         | 421 4.3.2, close                                                | from one address       |
+    | `idle`                | 421 4.4.2, close                                                | seconds of one wait    |
+    | `total`               | 421 4.4.2, close                                                | seconds of the session |
+    | `minimum_rate`        | 421 4.4.2, close: content came slower than this, over a minute  | octets a second        |
 
     An error is a 500, 501, 502, 504 or 555 that the core gave, or a 503; the 503s behind a refused MAIL,
     RCPT or DATA of one transaction count once.  `line=None` is 512 octets and what the offered extensions
-    add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `minimum_rate=None` neither.
+    add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `total=None` and
+    `minimum_rate=None` neither.
 
     Raises:
         ValueError: a limit is not above 0.
@@ -43,8 +46,10 @@ class Limits(Value):
         "minimum_rate",
         "per_address",
         "recipients",
+        "total",
         "transactions",
         "unread",
+        "unread_before_login",
     )
 
     def __init__(
@@ -57,9 +62,11 @@ class Limits(Value):
         recipients: int = 1000,
         transactions: int | None = None,
         unread: int = 128 * 1024,
+        unread_before_login: int = 16 * 1024,
         connections: int = 1000,
         per_address: int = 500,
         idle: float = 300,
+        total: float | None = 4 * 3600,
         minimum_rate: float | None = 64,
     ) -> None:
         self.line = line
@@ -69,9 +76,11 @@ class Limits(Value):
         self.recipients = recipients
         self.transactions = transactions
         self.unread = unread
+        self.unread_before_login = unread_before_login
         self.connections = connections
         self.per_address = per_address
         self.idle = idle
+        self.total = total
         self.minimum_rate = minimum_rate
         for name in self.__match_args__:
             limit = getattr(self, name)

@@ -5,7 +5,7 @@ from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.states import State
 from smtpkit.wire.commands import HISTORIC_VERBS, SYNTAX, UnknownCommand
 
-__all__ = ["Budget", "mail_fault", "out_of_place", "rcpt_fault"]
+__all__ = ["ERRORS", "Budget", "mail_fault", "out_of_place", "rcpt_fault"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smtpkit.wire.commands import Command
     from smtpkit.wire.replies import Reply
 
-_ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against the budget
+ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against the budget
 # Requests of HTTP, which a browser may be made to send here (the last is how HTTP/2 begins).
 _BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI"})
 # VRFY, EXPN and HELP are there with or without their keyword (RFC 5321 section 4.5.1).
@@ -148,7 +148,7 @@ class Budget:
 
     def judge(self, reply: "Reply") -> "Reply":
         """Count an answer; the reply to give, which is 421 once the errors are enough."""
-        if reply.code not in _ERRORS:
+        if reply.code not in ERRORS:
             if reply.code < 400:
                 self.errors_in_a_row = 0
             return reply
@@ -157,8 +157,10 @@ class Budget:
         self.errors += 1
         self.errors_in_a_row += 1
         limits = self._limits
-        if self.errors_in_a_row >= limits.errors_in_a_row or self.errors >= limits.errors:
+        if self.errors >= limits.errors:
             return say.TOO_MANY_ERRORS
+        if self.errors_in_a_row >= limits.errors_in_a_row:
+            return say.TOO_MANY_IN_A_ROW
         return reply
 
     def _follows_a_refusal(self) -> bool:

@@ -38,6 +38,9 @@ class ServerConnection(ServerSteps):
         state: a State.
         transport: what the owner does with its transport (READ, START_TLS or CLOSE).
         unanswered: the event that waits for a decision, or None.
+        notice: for who counts: called with the name of each limit that is reached (that of `Limits`,
+            "max_message_size", or "attempts"), with "error" for each reply that is one, with "login" and with
+            "failed_login".  None at first.
         hello_name: the client's name for itself, or None.
         tls: facts of the TLS session, or None.
         identity: who logged in, or None.

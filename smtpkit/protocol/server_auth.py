@@ -117,8 +117,12 @@ class AuthSteps(ServerState):
         if reply.code == 235:
             self.identity = login.identity
             self._renew()
+            if self.notice is not None:
+                self.notice("login")
         elif reply.is_permanent and reply.code not in (500, 501):  # which answer a line, not credentials
             self._login_failures += 1
+            if self.notice is not None:
+                self.notice("failed_login")
             if self._login_failures > self.config.auth.attempts:
                 return say.TOO_MANY_LOGINS
         return reply

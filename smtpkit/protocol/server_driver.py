@@ -6,7 +6,9 @@ from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
+from smtpkit.protocol.server_hooks import call_of, default_answer, hook_of, plain_for
 from smtpkit.protocol.states import State
+from smtpkit.protocol.told import take_header, take_told
 from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
@@ -15,7 +17,7 @@ __all__ = ["ServerDriver"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, Literal
 
     from smtpkit.protocol.driver import MakeTLS, Needs
@@ -29,15 +31,8 @@ _HANDSHAKE = 30.0  # seconds
 _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured
 _CONTENT = (State.DATA, State.BDAT)
-_HOOKS: "dict[type, str]" = {
-    Connect: "on_connect",
-    **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo), "on_hello"),
-    c.Mail: "on_mail",
-    c.Rcpt: "on_rcpt",
-    **dict.fromkeys(QUESTIONS, "on_login"),
-    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, c.XClient, c.XForward), "on_command"),
-}
-_PLAIN = frozenset({c.Mail, c.Rcpt, c.Data})  # accepted at once where the session has no hook for them
+_TOLD = (c.XClient, c.XForward)
+_NOTHING: "Mapping[str, str]" = {}
 
 
 class ServerDriver(Driver):
@@ -52,6 +47,7 @@ class ServerDriver(Driver):
         make_tls: makes the server's side of TLS, or None.
         implicit_tls: whether TLS begins with the first octet.
         proxy_protocol: whether a PROXY header comes before anything else; nothing is said before it is complete.
+        trusted: whether XCLIENT and XFORWARD are taken where the session does not say what is to become of them.
     """
 
     def __init__(
@@ -63,12 +59,14 @@ class ServerDriver(Driver):
         make_tls: "MakeTLS | None" = None,
         implicit_tls: bool = False,
         proxy_protocol: bool = False,
+        trusted: bool = False,
     ) -> None:
         super().__init__(core, make_tls)
         self.core = core
         self._session = session
         session._core = core
         self._hooks = hooks
+        self._trusted = trusted
         self._implicit = implicit_tls
         self._header = b"" if proxy_protocol else None  # what has come of a PROXY header that is awaited
         self._behind_header = b""
@@ -85,12 +83,13 @@ class ServerDriver(Driver):
         self._measured = 0  # octets that had come when the rate was last looked at
         self._waited = 0.0  # seconds since then
         self.timeout: float = core.config.limits.idle
-        self._plain = _PLAIN - {kind for kind in _PLAIN if _HOOKS.get(kind) in hooks}
+        self._plain = plain_for(hooks)
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
 
     def timed_out(self, *, flushed: bool = True) -> None:
         """The wait has lasted too long: end, and say so (421 4.4.2)."""
-        self.core.close(None if self._handshaking else say.IDLE_TOO_LONG)
+        reply = say.SESSION_TOO_LONG if self.overdue else say.IDLE_TOO_LONG
+        self.core.close(None if self._handshaking else reply)
 
     def waited(self, seconds: float) -> None:
         """Seconds were spent waiting for octets (READ), after which some came.
@@ -99,7 +98,7 @@ class ServerDriver(Driver):
         code takes is not its fault, and not in the seconds.
         """
         if self.too_slow(seconds):
-            self.timed_out()
+            self.core.close(say.TOO_SLOW)
 
     def too_slow(self, waited: float) -> bool:
         """Whether content comes more slowly than `Limits.minimum_rate`, with these seconds of waiting added."""
@@ -198,8 +197,8 @@ class ServerDriver(Driver):
                 continue
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
-            elif (hook := _hook(event)) is not None:
-                self._decide(event, ((yield _call(hook, event)) if hook in hooks else None) or _default(event))
+            elif (hook := hook_of(event)) is not None:
+                self._decide(event, ((yield call_of(hook, event)) if hook in hooks else None) or self._default(event))
             elif isinstance(event, BodyChunk):
                 yield from self._content(event)
             elif kind is c.StartTLS:
@@ -207,7 +206,7 @@ class ServerDriver(Driver):
                 yield from self._secured(clear=core.data_to_send())
             elif kind is ConnectionClosed:
                 break
-            if self._open and not core.in_transaction:
+            if (self._open and not core.in_transaction) or kind is c.Rset:
                 yield from self._transaction_dropped()
             if self._ending and not self._open and not core.closed:
                 core.close(say.SHUTTING_DOWN)
@@ -221,6 +220,9 @@ class ServerDriver(Driver):
             return False
         self._turn = 0
         return True
+
+    def _default(self, event: "Next") -> "Reply | None":
+        return default_answer(event, trusted=self._trusted)
 
     def _decide(self, event: "Next", answer: "Any") -> None:
         # The answer may be a secret: nothing keeps it.
@@ -237,6 +239,8 @@ class ServerDriver(Driver):
         if type(event) is c.Mail:
             self._open = True
             self._stream_error = None
+        elif type(event) in _TOLD:
+            take_told(self._session, event)
 
     # Content
 
@@ -265,6 +269,8 @@ class ServerDriver(Driver):
         if core.unanswered is None:
             return
         self._open = False
+        if self._session.forwarded:
+            self._session.forwarded = _NOTHING  # it was told of this message
         if answer is None:
             core.accept()
         elif isinstance(answer, Reply):
@@ -316,8 +322,10 @@ class ServerDriver(Driver):
                     return event.data
             elif isinstance(event, BodyRefused):
                 self._stream_error = MessageRefused(event.reply)
-            elif _hook(event) == "on_command":
-                self._decide(event, _default(event))  # between chunks; on_body is busy, no other hook is called
+            elif hook_of(event) == "on_command":
+                self._decide(
+                    event, default_answer(event, trusted=False)
+                )  # between chunks; on_body is busy, no other hook is called
             elif not isinstance(event, Answered):
                 self._held = event
                 self._stream_error = ConnectionLost("the client gave the message up", stage="body")
@@ -329,6 +337,8 @@ class ServerDriver(Driver):
 
     def _transaction_dropped(self) -> "Needs":
         self._pieces.clear()
+        if self._session.forwarded:
+            self._session.forwarded = _NOTHING
         if self._open:
             self._open = False
             if "on_reset" in self._hooks:
@@ -360,9 +370,7 @@ class ServerDriver(Driver):
         if found is not None:
             header, size = found
             self._behind_header, self._header = self._header[size:], None
-            if header.source:  # else the proxy speaks for itself
-                self._session.peer = (header.source, header.source_port)
-                self._session.local = (header.destination, header.destination_port)
+            take_header(self._session, header)
             del self.receive
         elif not octets:
             self.core.close()
@@ -384,17 +392,3 @@ class ServerDriver(Driver):
         self._end_tls()
         while True:
             yield CLOSE
-
-
-def _call(hook: str, event: "Next") -> Call:
-    return Call(hook, None if type(event) is Connect else event)
-
-
-def _default(event: "Next") -> "Any":
-    # What is answered where the session says nothing: 252 to VRFY, 502 to the others of its kind.
-    return say.NOT_IMPLEMENTED if _hook(event) == "on_command" and type(event) is not c.Vrfy else None
-
-
-def _hook(event: "Next") -> str | None:
-    own = isinstance(event, c.Command) and event.verb not in c.SYNTAX  # a command that the application has added
-    return _HOOKS.get(type(event), "on_command" if own else None)

@@ -5,7 +5,7 @@ from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.envelope import Envelope
 from smtpkit.protocol.events import NEED_DATA, Answered, Connect, ConnectionClosed, Transport
 from smtpkit.protocol.extensions import EXTENSIONS
-from smtpkit.protocol.refusals import Budget
+from smtpkit.protocol.refusals import ERRORS, Budget
 from smtpkit.protocol.standard_replies import usual_status, without_status
 from smtpkit.protocol.states import State
 from smtpkit.wire import commands as c
@@ -16,6 +16,7 @@ __all__ = ["CONNECTION_CLOSED", "Reading", "ServerState"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from smtpkit.protocol.config import ServerConfig
@@ -48,6 +49,22 @@ CONNECTION_CLOSED = ConnectionClosed()
 
 _HELLO = frozenset({c.Ehlo, c.Helo, c.Lhlo})
 _STATUS_CODES = EXTENSIONS["ENHANCEDSTATUSCODES"]
+
+# Replies that say that a limit is reached, by identity: an application may give one that is equal.
+_LIMIT_OF = {
+    id(say.LINE_TOO_LONG): "line",
+    id(say.AUTH_LINE_TOO_LONG): "line",
+    id(say.TOO_MANY_COMMANDS): "commands",
+    id(say.TOO_MANY_ERRORS): "errors",
+    id(say.TOO_MANY_IN_A_ROW): "errors_in_a_row",
+    id(say.TOO_MANY_RECIPIENTS): "recipients",
+    id(say.TOO_MANY_TRANSACTIONS): "transactions",
+    id(say.TOO_LARGE): "max_message_size",
+    id(say.TOO_MANY_LOGINS): "attempts",
+    id(say.IDLE_TOO_LONG): "idle",
+    id(say.SESSION_TOO_LONG): "total",
+    id(say.TOO_SLOW): "minimum_rate",
+}
 
 _WAITING = {
     Reading.CONTENT: "body",
@@ -85,6 +102,7 @@ class ServerState:
         "config",
         "hello_name",
         "identity",
+        "notice",
         "recipients",
         "state",
         "tls",
@@ -99,6 +117,7 @@ class ServerState:
         self.transport = Transport.READ
         self.tls: TLSFacts | None = None
         self.unanswered: Event | None = None
+        self.notice: Callable[[str], None] | None = None
         self._budget = Budget(config.limits)
         self._lines = LineBuffer()
         self._out: list[bytes] = []
@@ -200,6 +219,16 @@ class ServerState:
         self._out.append(octets)
         if self.transcript is not None:
             self.transcript.reply(octets)
+        if reply.code >= 400:
+            self._refused(reply)
+
+    def _refused(self, reply: Reply) -> None:
+        if self.notice is not None:
+            name = _LIMIT_OF.get(id(reply))
+            if name is not None:
+                self.notice(name)
+            if reply.code in ERRORS:
+                self.notice("error")
         if reply.code == 421:
             self._end_session()
 

@@ -8,6 +8,7 @@ __all__ = ["HOOKS", "SessionFacts", "checked", "failure_reply"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from smtpkit.protocol.envelope import Envelope
@@ -37,11 +38,16 @@ class SessionFacts:
         peer: (host, port) of the client; its credentials are not known over a unix socket: "" then.
         local: (host, port) of the own end.
         id: names the session in log lines.
+        told: the attributes of XCLIENT, where a trusted peer has sent it; `peer`, `local`, `hello_name` and
+            `identity` are those of the client that it tells of.  "" is what it does not know.
+        forwarded: the attributes of XFORWARD, of the message that comes next or is under way.
     """
 
     peer: "Any" = ""
     local: "Any" = ""
     id: str = ""
+    told: "Mapping[str, str]" = {}
+    forwarded: "Mapping[str, str]" = {}
     _core: "ServerConnection"
 
     @property
@@ -57,7 +63,7 @@ class SessionFacts:
     @property
     def hello_name(self) -> str | None:
         """What the client calls itself in EHLO, HELO or LHLO."""
-        return self._core.hello_name
+        return self.told.get("HELO") or self._core.hello_name
 
     @property
     def identity(self) -> str | None:

@@ -55,11 +55,15 @@ BINARY_NEEDS_BDAT = Reply(503, "BODY=BINARYMIME needs BDAT", "5.5.1")  # RFC 303
 
 # Limits, of this side's own (see `Limits`); the session ends as RFC 5321 section 3.8 allows
 TOO_MANY_ERRORS = Reply(421, "Too many errors", "4.7.0")
+TOO_MANY_IN_A_ROW = Reply(421, "Too many errors in a row", "4.7.0")
 TOO_MANY_COMMANDS = Reply(421, "Too many commands", "4.7.0")
 TOO_MANY_TRANSACTIONS = Reply(421, "Too many transactions", "4.7.0")
 TOO_MANY_RECIPIENTS = Reply(452, "Too many recipients", "4.5.3")  # RFC 5321 section 4.5.3.1.10
 TOO_MANY_CONNECTIONS = Reply(421, "Too many connections", "4.3.2")
 IDLE_TOO_LONG = Reply(421, "Idle for too long", "4.4.2")
+SESSION_TOO_LONG = Reply(421, "The session has lasted too long", "4.4.2")
+TOO_SLOW = Reply(421, "Content comes too slowly", "4.4.2")
+TOO_MUCH_OF_ADDRESS = Reply(421, "Too much from your address, try again later", "4.7.0")
 SHUTTING_DOWN = Reply(421, "Service is shutting down", "4.3.2")  # RFC 5321 section 3.8
 INTERNAL_ERROR = Reply(451, "Internal error, try again later", "4.3.0")
 

@@ -382,7 +382,7 @@ class TestErrors:
         play = ready()
         answer = play.say(b"FOO\r\n" * 20)
         assert codes(answer) == [500] * 9 + [421]
-        assert answer.endswith(b"421 4.7.0 Too many errors\r\n")
+        assert answer.endswith(b"421 4.7.0 Too many errors in a row\r\n")
         assert play.core.closed
 
     def test_malformed_lines_count_too(self):

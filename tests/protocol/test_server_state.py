@@ -109,7 +109,7 @@ def test_what_is_answered_is_recorded():
 def test_an_error_too_many_is_what_the_notice_tells():
     play = ready()
     play.say(b"FOO\r\n" * 10)
-    assert play.events[-2].reply == Reply(421, "Too many errors", "4.7.0")
+    assert play.events[-2].reply == Reply(421, "Too many errors in a row", "4.7.0")
 
 
 class TestRepliesOfTheApplication:

@@ -1,0 +1,53 @@
+"""Which hook of a session each event of a server is for, and what is answered where the session has no such hook."""
+
+from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.events import Connect
+from smtpkit.protocol.needs import Call
+from smtpkit.sasl.questions import QUESTIONS
+from smtpkit.wire import commands as c
+
+__all__ = ["call_of", "default_answer", "hook_of", "plain_for"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from smtpkit.protocol.server_state import Next
+    from smtpkit.wire.replies import Reply
+
+_TOLD = (c.XClient, c.XForward)
+_HOOKS: "dict[type, str]" = {
+    Connect: "on_connect",
+    **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo), "on_hello"),
+    c.Mail: "on_mail",
+    c.Rcpt: "on_rcpt",
+    **dict.fromkeys(QUESTIONS, "on_login"),
+    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, *_TOLD), "on_command"),
+}
+_PLAIN = frozenset({c.Mail, c.Rcpt, c.Data})
+
+
+def hook_of(event: "Next") -> str | None:
+    """The name of the hook, or None."""
+    own = isinstance(event, c.Command) and event.verb not in c.SYNTAX  # a command that the application has added
+    return _HOOKS.get(type(event), "on_command" if own else None)
+
+
+def plain_for(hooks: "Collection[str]") -> "frozenset[type]":
+    """The steps of a transaction that are accepted at once, for a session that has these hooks."""
+    return _PLAIN - {kind for kind in _PLAIN if _HOOKS.get(kind) in hooks}
+
+
+def call_of(hook: str, event: "Next") -> Call:
+    """The call of a hook."""
+    return Call(hook, None if type(event) is Connect else event)
+
+
+def default_answer(event: "Next", *, trusted: bool) -> "Reply | None":
+    """What is answered where the session says nothing; None for the standard reply.
+
+    That is 252 to VRFY and 502 to the others of its kind; what a trusted peer tells about its client is taken.
+    """
+    if hook_of(event) != "on_command" or type(event) is c.Vrfy or (trusted and type(event) in _TOLD):
+        return None
+    return say.NOT_IMPLEMENTED
