@@ -1,0 +1,331 @@
+"""What a relay passes on, what it answers in the next server's place, and what becomes of its replies."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from smtpkit import errors
+from smtpkit.errors import ReplyError
+from smtpkit.protocol import TLSFacts, exchanges, relaying
+from smtpkit.protocol.envelope import Envelope
+from smtpkit.wire.commands import parse_command
+from smtpkit.wire.replies import Reply
+
+MAIL = parse_command(b"MAIL FROM:<a@b.example>")
+NOW = 1_767_225_600.0
+EVERYTHING = (
+    *("SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "DSN", "AUTH PLAIN", "MT-PRIORITY", "DELIVERBY"),
+    *("REQUIRETLS", "FUTURERELEASE 600 2030-01-01T00:00:00Z"),
+)
+
+
+def session(**facts):
+    known = {
+        "peer": ("192.0.2.1", 50_000),
+        "local": ("192.0.2.25", 25),
+        "hello_name": "client.example",
+        "hostname": "mx.example",
+        "protocol": "ESMTP",
+        "identity": None,
+        "id": "5e5510",
+    }
+    return SimpleNamespace(**{**known, **facts})
+
+
+def passage(recipients=("c@d.example",), *, eight_bit=True, **parameters):
+    return relaying.Passage(
+        Envelope("a@b.example", recipients, parameters), session(), "1-ab", NOW, eight_bit=eight_bit
+    )
+
+
+def in_transaction(play, core, recipients=1):
+    commands = [MAIL, *[parse_command(b"RCPT TO:<r%d@d.example>" % number) for number in range(recipients)]]
+    for command in commands:
+        play(core, exchanges.command(command), [b"C: " + bytes(command)[:-2], "S: 250 ok"])
+    return core
+
+
+TOP = [
+    "C: Received: from client.example ([192.0.2.1])",
+    "C: \tby mx.example with ESMTP id 1-ab",
+    "C: \tfor <c@d.example>;",
+]
+
+
+def onward(play, core, script, chunks=(b"Subject: x\r\n\r\n", b".dot\r\n"), recipients=1, **options):
+    return play(core, relaying.content(core, passage(**options), recipients), script, chunks=chunks)
+
+
+def date():
+    return "C: " + passage().top.decode().split("\r\n")[3]
+
+
+# Content
+
+
+def test_content_goes_on_with_received_on_top_and_dots_stuffed(play, ready):
+    core = in_transaction(play, ready())
+    content = [*TOP, date(), "C: Subject: x", "C: ", "C: ..dot", "C: ."]
+    played = onward(play, core, ["C: DATA", "S: 354 go", *content, "S: 250 2.0.0 queued as 7"])
+    assert played.result == [Reply(250, "queued as 7", "2.0.0")]
+    assert core.idle
+
+
+def test_an_older_return_path_is_none_of_a_relays_business(play, ready):
+    core = in_transaction(play, ready())
+    content = [*TOP, date(), "C: Return-Path: <x@y.example>", "C: ", "C: ."]
+    chunks = (b"", b"Return-Path", b": <x@y.example>\r\n\r\n", b"")
+    assert onward(play, core, ["C: DATA", "S: 354 go", *content, "S: 550 no"], chunks).result == [Reply(550, "no")]
+
+
+def test_a_refusal_of_data_is_the_verdict(play, ready):
+    core = in_transaction(play, ready())
+    assert onward(play, core, ["C: DATA", "S: 451 4.3.0 later"]).result == (Reply(451, "later", "4.3.0"),)
+    assert not core.idle  # a transaction is open, which is to be reset
+
+
+def test_a_refusal_in_the_middle_ends_the_content(play, ready):
+    core = in_transaction(play, ready())
+    script = ["C: DATA", "S: 354 go", *TOP, date(), "S: 552 5.3.4 too large"]
+    assert onward(play, core, script).result == (Reply(552, "too large", "5.3.4"),)
+    assert core.closing is not None
+
+
+def test_binary_content_goes_by_bdat_as_it_is(play, ready):
+    core = in_transaction(play, ready("CHUNKING", "BINARYMIME"))
+    top = passage(BODY="BINARYMIME").top
+    script = [
+        f"C: BDAT {len(top)}".encode(),
+        *[line.encode() for line in [*TOP, date()]],
+        "S: 250 ok",
+        "C: BDAT 6",
+        b"C~ \r\n\0\n.\r",
+        "S: 250 ok",
+        "C: BDAT 2 LAST",
+        b"C~ \n\xff",
+        "S: 250 2.0.0 done",
+    ]
+    chunks = (b"\r\n\0\n.\r", b"\n\xff")
+    assert onward(play, core, script, chunks, BODY="BINARYMIME").result == [Reply(250, "done", "2.0.0")]
+
+
+def test_a_refused_chunk_ends_the_content(play, ready):
+    core = in_transaction(play, ready("CHUNKING", "BINARYMIME"))
+    top = passage(BODY="BINARYMIME").top
+    script = [f"C: BDAT {len(top)}".encode(), *[line.encode() for line in [*TOP, date()]], "S: 452 4.3.1 full"]
+    assert onward(play, core, script, BODY="BINARYMIME").result == (Reply(452, "full", "4.3.1"),)
+
+
+def test_eight_bit_content_does_not_go_to_who_takes_none(play, ready):
+    core = in_transaction(play, ready())
+    with pytest.raises(ReplyError, match=r"554 5\.6\.3"):
+        onward(play, core, ["C: DATA", "S: 354 go"], (b"\xff\r\n",), eight_bit=False, BODY="8BITMIME")
+    core = in_transaction(play, ready())
+    script = ["C: DATA", "S: 354 go", *TOP, date(), "C: ", "C: ascii", "C: .", "S: 250 ok"]
+    assert onward(play, core, script, (b"\r\nascii\r\n",), eight_bit=False, BODY="8BITMIME").result[0].is_positive
+    core = in_transaction(play, ready())  # what was not declared is the client's affair
+    script = [each.encode() for each in ("C: DATA", "S: 354 go", *TOP, date(), "C: ")]
+    script += [b"C: \xff", b"C: .", b"S: 250 ok"]
+    assert onward(play, core, script, (b"\r\n\xff\r\n",), eight_bit=False).result[0].is_positive
+
+
+def test_a_message_that_goes_round_in_circles_is_stopped(play, ready):
+    core = in_transaction(play, ready())
+    with pytest.raises(ReplyError, match=r"554 5\.4\.6"):
+        onward(play, core, ["C: DATA", "S: 354 go"], (b"Received: x\r\n" * 100,))
+
+
+def test_lmtp_answers_for_each_recipient(play, ready):
+    core = in_transaction(play, ready(lmtp=True), 2)
+    content = [*TOP, date(), "C: ", "C: ."]
+    script = ["C: DATA", "S: 354 go", *content, "S: 250 one", "S: 550 two"]
+    replies = onward(play, core, script, (b"\r\n",), 2).result
+    assert relaying.verdict(replies, 2, lmtp=True) == [Reply(250, "one"), Reply(550, "two")]
+
+
+@pytest.mark.parametrize("end", ["<eof>", "<silence>", "<reset>"])
+def test_in_lmtp_the_verdicts_that_came_before_a_loss_stand(play, ready, end):
+    core = in_transaction(play, ready(lmtp=True), 3)
+    script = ["C: DATA", "S: 354 go", *TOP, date(), "C: ", "C: .", "S: 250 one", f"S: {end}"]
+    replies = onward(play, core, script, (b"\r\n",), 3).result
+    assert replies == (Reply(250, "one"), relaying.LOST, relaying.LOST)
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_a_loss_without_a_verdict_is_an_error(play, ready, lmtp):
+    core = in_transaction(play, ready(lmtp=lmtp))
+    with pytest.raises(errors.ConnectionLost) as lost:
+        onward(play, core, ["C: DATA", "S: 354 go", *TOP, date(), "C: ", "C: .", "S: <eof>"], (b"\r\n",))
+    assert relaying.failure(lost.value) == relaying.LOST
+
+
+def test_the_body_is_asked_for_as_a_stream():
+    stream = iter(())
+    source = relaying.Source(stream)
+    assert (source.source, source.held, source.file) == (stream, None, None)
+
+
+# Parameters
+
+
+def mail(line, core, added=0):
+    command = parse_command(line, smtputf8=True)
+    return bytes(relaying.mail_onward(core, command, added)).decode().removesuffix("\r\n")
+
+
+def test_what_the_next_server_offers_is_passed_on(ready):
+    core = ready(*EVERYTHING, tls=True)
+    line = (
+        "MAIL FROM:<a@b.example> SIZE=100 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=x AUTH=<> MT-PRIORITY=3 BY=99;N "
+        "REQUIRETLS HOLDFOR=60 X=1"
+    )
+    assert mail(line.encode(), core, 28) == line.replace("SIZE=100", "SIZE=128")
+    rcpt = parse_command(b"RCPT TO:<c@d.example> NOTIFY=NEVER ORCPT=rfc822;x@y.example")
+    assert relaying.rcpt_onward(core, rcpt) == rcpt
+    assert relaying.rcpt_onward(ready(), parse_command(b"RCPT TO:<c@d.example>")).parameters == {}
+
+
+def test_what_a_relay_may_leave_out_it_leaves_out(ready):
+    line = b"MAIL FROM:<a@b.example> SIZE=100 BODY=8BITMIME AUTH=<> MT-PRIORITY=3"
+    assert mail(line, ready()) == "MAIL FROM:<a@b.example>"
+    assert mail(b"MAIL FROM:<> BODY=7BIT", ready("8BITMIME")) == "MAIL FROM:<> BODY=7BIT"
+    most = "9" * 20
+    assert mail(f"MAIL FROM:<> SIZE={most}".encode(), ready("SIZE"), 100) == f"MAIL FROM:<> SIZE={most}"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "offered", "refusal"),
+    [
+        ("RET=FULL", (), "555 5.5.4"),
+        ("ENVID=x", (), "555 5.5.4"),
+        ("BY=99;R", (), "555 5.5.4"),
+        ("HOLDFOR=9", (), "555 5.5.4"),
+        ("BODY=BINARYMIME", ("8BITMIME", "CHUNKING"), "554 5.6.3"),
+        ("BODY=BINARYMIME", ("BINARYMIME",), "554 5.6.3"),
+        ("SMTPUTF8", ("8BITMIME",), "550 5.6.9"),
+        ("REQUIRETLS", (), "550 5.7.30"),
+        ("REQUIRETLS", ("REQUIRETLS",), "550 5.7.30"),
+    ],
+)
+def test_what_it_may_not_leave_out_is_refused_as_its_standard_has_it(ready, parameters, offered, refusal):
+    with pytest.raises(ReplyError) as refused:
+        mail(f"MAIL FROM:<a@b.example> {parameters}".encode(), ready(*offered))
+    assert f"{refused.value.reply.code} {refused.value.reply.enhanced}" == refusal
+
+
+def test_addresses_beyond_ascii(ready):
+    for sender, refusal in (("é@b.example", r"550 5\.6\.7"), ("", r"550 5\.6\.9")):
+        with pytest.raises(ReplyError, match=refusal):
+            mail(f"MAIL FROM:<{sender}> SMTPUTF8".encode(), ready("8BITMIME"))
+    assert mail("MAIL FROM:<é@b.example> SMTPUTF8".encode(), ready("SMTPUTF8")).endswith("é@b.example> SMTPUTF8")
+
+
+def test_requiretls_wants_a_verified_next_server(ready):
+    core = ready("REQUIRETLS")
+    core.tls = TLSFacts("TLSv1.3", "x", False)
+    with pytest.raises(ReplyError, match=r"550 5\.7\.30"):
+        mail(b"MAIL FROM:<> REQUIRETLS", core)
+
+
+def test_a_recipients_parameters_are_refused_alone(ready):
+    with pytest.raises(ReplyError, match=r"555 5\.5\.4"):
+        relaying.rcpt_onward(ready(), parse_command(b"RCPT TO:<c@d.example> NOTIFY=SUCCESS"))
+
+
+# Whose mail it is
+
+FACTS = {
+    "NAME": "[UNAVAILABLE]",
+    "PROTO": "ESMTP",
+    "ADDR": "192.0.2.1",
+    "PORT": "50000",
+    "DESTADDR": "192.0.2.25",
+    "DESTPORT": "25",
+    "HELO": "client.example",
+    "LOGIN": "[UNAVAILABLE]",
+    "IDENT": "5e5510",
+    "SOURCE": "REMOTE",
+}
+
+
+def test_what_can_be_told_of_a_client():
+    assert relaying.client_facts(session()) == FACTS
+    told = relaying.client_facts(
+        session(
+            peer="", local=("fe80::1%eth0", 25, 0, 0), hello_name="é\r\nx" + "y" * 300, identity="u", protocol="SMTP"
+        )
+    )
+    assert told == {
+        **FACTS,
+        "PROTO": "SMTP",
+        "ADDR": "[UNAVAILABLE]",
+        "PORT": "[UNAVAILABLE]",
+        "DESTADDR": "IPv6:fe80::1",
+        "HELO": "???x" + "y" * 251,
+        "LOGIN": "u",
+        "SOURCE": "LOCAL",
+    }
+    assert relaying.client_facts(session(peer=("somewhere", 1)))["ADDR"] == "[UNAVAILABLE]"
+    assert relaying.client_facts(session(hello_name=None))["HELO"] == "[UNAVAILABLE]"
+
+
+def test_xforward_tells_what_the_next_server_takes(play, ready):
+    core = ready("XFORWARD ADDR HELO SOURCE")
+    script = ["C: XFORWARD ADDR=192.0.2.1 HELO=client.example SOURCE=REMOTE", "S: 250 ok"]
+    assert play(core, relaying.introduce(core, FACTS), script).result is False
+
+
+@pytest.mark.parametrize(("name", "said"), [("client.example", "client.example"), ("a_b", "localhost")])
+def test_with_xclient_the_session_begins_anew(play, ready, name, said):
+    core = ready("XFORWARD ADDR", "XCLIENT ADDR HELO")
+    script = [f"C: XCLIENT ADDR=192.0.2.1 HELO={name}", "S: 220 mx", f"C: EHLO {said}", "S: 250-mx", "S: 250 SIZE"]
+    assert play(core, relaying.introduce(core, {**FACTS, "HELO": name}), script).result is True
+    assert list(core.capabilities) == ["SIZE"]
+
+
+def test_who_offers_neither_is_told_nothing(play, ready):
+    core = ready("XFORWARD NOTHING")
+    assert play(core, relaying.introduce(core, FACTS), []).result is False
+
+
+def test_who_refuses_to_hear_it(play, ready):
+    core = ready("XFORWARD ADDR")
+    with pytest.raises(ReplyError, match="550"):
+        play(core, relaying.introduce(core, FACTS), ["C: XFORWARD ADDR=192.0.2.1", "S: 550 no"])
+
+
+# Replies
+
+
+def test_replies_are_passed_as_they_are_but_421():
+    refused = Reply(550, ["two", "lines"], "5.1.1")
+    assert relaying.passed(refused) is refused
+    assert relaying.passed(Reply(421, "closing", "4.3.2")) == Reply(451, "closing", "4.3.2")
+
+
+def test_the_verdict_in_smtp_is_one_reply_and_in_lmtp_one_for_each():
+    one, other, gone = Reply(250, "ok"), Reply(550, "no"), Reply(421, "bye")
+    assert relaying.verdict([one, gone], 2, lmtp=True) == [one, Reply(451, "bye")]
+    assert relaying.verdict([other], 2, lmtp=True) == other
+    assert relaying.verdict([gone], 1, lmtp=False) == Reply(451, "bye")
+
+
+@pytest.mark.parametrize(
+    ("error", "reply"),
+    [
+        (errors.ConnectionLost("x", stage="connect"), "451 4.4.1"),
+        (errors.Timeout("x", stage="greeting"), "451 4.4.1"),
+        (errors.ConnectionLost("x", stage="MAIL"), "451 4.4.2"),
+        (errors.Timeout("x", stage="end of data"), "451 4.4.2"),
+        (errors.ReplyError(Reply(554, "secret")), "451 4.4.1"),
+        (errors.AuthenticationError(Reply(535, "secret")), "451 4.3.5"),
+        (errors.NotSupported("x", extension="AUTH"), "451 4.3.5"),
+        (errors.TLSError("x"), "451 4.7.5"),
+        (errors.RemoteProtocolError("x"), "451 4.5.0"),
+        (errors.LocalProtocolError("x"), "451 4.4.2"),
+    ],
+)
+def test_a_next_server_that_is_not_there_is_451_and_nothing_of_the_error_is_told(error, reply):
+    told = relaying.failure(error)
+    assert f"{told.code} {told.enhanced}" == reply
+    assert "secret" not in told.text
