@@ -158,6 +158,10 @@ class DotUnstuffer:
         if b"." not in octets or len(pieces := _split_at_leading_dots(octets)) == 1:
             self._begun = _begun_at_end(octets)
             return octets[given:]
+        if len(pieces) == 2 and pieces[1].startswith(_CRLF):  # nothing but the end, as mostly
+            self.eof = True
+            self._behind = [pieces[1][2:]]
+            return (pieces[0] + _CRLF)[given:]
         # An end shows as a piece that begins with CRLF, or an empty one.  Few others are as small.
         if min(pieces) < b"\r\x0b" and (end := _piece_behind_end(pieces)):
             pieces[end:] = [b""]

@@ -123,8 +123,8 @@ class LineBuffer:
         if self._pieces:
             return self.take(len(self))
         octets = self._front[self._at :]  # the same object if nothing of it was read
-        if self._front:
-            self._empty()
+        self._front = b""
+        self._at = self._searched = 0
         return octets
 
     def push_back(self, octets: bytes) -> None:
