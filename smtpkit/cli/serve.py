@@ -1,12 +1,14 @@
-"""`smtpkit serve`: receive mail, and store it in a Maildir or show it."""
+"""`smtpkit serve`: receive mail, and store it, show it, or pass it on."""
 
 import asyncio
 import logging
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from smtpkit.asyncio import Server, serve
+from smtpkit.cli import storing
 from smtpkit.cli.output import complain, one_line, say, show
 from smtpkit.cli.parser import port, positive
 from smtpkit.errors import ParseError
@@ -20,19 +22,20 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
-    from smtpkit.stores import Maildir, Printing
 
 EPILOG = """\
-It takes mail for any recipient, and never passes it on.  Neither --maildir nor --print means --print.
+It takes mail for any recipient, and passes it on with --relay alone.  Without a word on what to do with mail: --print.
+A password for --relay smtp://user@host: the environment's SMTPKIT_PASSWORD.
 SIGINT or SIGTERM: transactions under way are finished (5 seconds at most), then it ends.
 
 exit status:
   0  it was told to end
-  1  it cannot serve: the port is in use, a file cannot be read, the Maildir cannot be written
+  1  it cannot serve: the port is in use, a file cannot be read, the store cannot be written to
   2  the arguments make no sense
 """
 
 _GRACE = 5.0  # seconds
+_WORKERS = 64  # threads, which mostly wait for a disk or for a program
 
 
 def configure(parser: "ArgumentParser") -> None:
@@ -43,12 +46,8 @@ def configure(parser: "ArgumentParser") -> None:
     where.add_argument("--unix", metavar="PATH", help="a unix socket, in place of TCP")
     where.add_argument("--lmtp", action="store_true", help="speak LMTP")
     where.add_argument("--hostname", help="what the server calls itself")
-    target = parser.add_argument_group("what to do with mail").add_mutually_exclusive_group()
-    target.add_argument("--maildir", metavar="DIR", help="store each message in this Maildir")
-    target.add_argument("--print", action="store_true", help="show each message")
+    storing.configure(parser)
     content = parser.add_argument_group("messages")
-    content.add_argument("--crlf", action="store_true", help="store line ends as they came, not as LF")
-    content.add_argument("--no-trace", action="store_true", help="store without Return-Path, Delivered-To and Received")
     content.add_argument("--max-message-size", type=positive, metavar="N", help="octets (default: 33554432)")
     content.add_argument(
         "--bare-newlines",
@@ -81,7 +80,7 @@ def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
     logging.getLogger().addHandler(_Complaints())
     if arguments.verbose:
         settings["transcript"] = _Sessions().transcript
-    asyncio.run(_serve(parser, arguments, settings))
+    asyncio.run(_serve(parser, arguments, storing.handler(parser, arguments), settings))
     return 0
 
 
@@ -116,22 +115,15 @@ def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None
     return AuthPolicy(passwords, mechanisms=fitting, allow_in_clear=in_clear)
 
 
-def _store(arguments: "Namespace") -> "Maildir | Printing":
-    from smtpkit.stores import Maildir, Printing
-
-    if arguments.maildir is None:
-        return Printing()
-    return Maildir(arguments.maildir, crlf=arguments.crlf, trace=not arguments.no_trace)
-
-
-async def _serve(parser: "ArgumentParser", arguments: "Namespace", settings: "dict[str, Any]") -> None:
+async def _serve(parser: "ArgumentParser", arguments: "Namespace", handler: "Any", settings: "dict[str, Any]") -> None:
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_WORKERS))
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     try:
         server = serve(
-            _store(arguments),
+            handler,
             arguments.host,
             arguments.port,
             unix=arguments.unix,

@@ -51,11 +51,13 @@ async def refusal(client, recipient="b@b.example", **options):
 
 async def test_content_and_envelope_arrive_with_received_on_top(kit):
     kept = Kept()
-    async with relayed(kit, kept.handler(kit, Reply(250, "queued as 7", "2.0.0"))) as server:
-        async with kit.connect(server, local_hostname="client.example") as client:
-            for _ in range(2):
-                result = await client.send("a@a.example", ["b@b.example", "c@c.example"], b"Return-Path: <>\r\n" + BODY)
-                assert {str(each.reply) for each in result.recipients.values()} == {"250 2.0.0 queued as 7"}
+    async with (
+        relayed(kit, kept.handler(kit, Reply(250, "queued as 7", "2.0.0"))) as server,
+        kit.connect(server, local_hostname="client.example") as client,
+    ):
+        for _ in range(2):
+            result = await client.send("a@a.example", ["b@b.example", "c@c.example"], b"Return-Path: <>\r\n" + BODY)
+            assert {str(each.reply) for each in result.recipients.values()} == {"250 2.0.0 queued as 7"}
     one, other = kept.messages
     assert one.sender == "a@a.example"
     assert one.recipients == other.recipients == ["b@b.example", "c@c.example"]
@@ -108,10 +110,12 @@ async def test_pipelined_groups(kit):
 async def test_bdat_in_front_data_behind_and_binary_through(kit):
     kept = Kept()
     extensions = ["PIPELINING", "SIZE", "8BITMIME", "CHUNKING", "BINARYMIME"]
-    async with relayed(kit, kept.handler(kit), back={"extensions": extensions}, extensions=extensions) as server:
-        async with kit.connect(server) as client:
-            await client.send("a@a.example", "b@b.example", BODY, chunking=True)
-            await client.send("a@a.example", "b@b.example", b"\0\n\r.\r\n", binary=True)
+    async with (
+        relayed(kit, kept.handler(kit), back={"extensions": extensions}, extensions=extensions) as server,
+        kit.connect(server) as client,
+    ):
+        await client.send("a@a.example", "b@b.example", BODY, chunking=True)
+        await client.send("a@a.example", "b@b.example", b"\0\n\r.\r\n", binary=True)
     one, other = kept.messages
     assert one.content.endswith(b"+0000\r\n" + BODY) or one.content.endswith(BODY)
     assert other.content.endswith(b"\0\n\r.\r\n")
@@ -161,22 +165,26 @@ async def test_lmtp_on_both_sides_has_a_verdict_for_each(kit):
 
 async def test_lmtp_before_smtp_has_the_same_verdict_for_all(kit):
     kept = Kept()
-    async with relayed(kit, kept.handler(kit, Reply(550, "no", "5.7.1")), lmtp=True) as server:
-        async with kit.connect("lmtp://{}:{}".format(*server.address)) as client:
-            with pytest.raises(ReplyError) as refused:
-                await client.send("a@a.example", ["b@b.example", "c@c.example"], BODY)
+    async with (
+        relayed(kit, kept.handler(kit, Reply(550, "no", "5.7.1")), lmtp=True) as server,
+        kit.connect("lmtp://{}:{}".format(*server.address)) as client,
+    ):
+        with pytest.raises(ReplyError) as refused:
+            await client.send("a@a.example", ["b@b.example", "c@c.example"], BODY)
     assert {str(each.reply) for each in refused.value.recipients.values()} == {"550 5.7.1 no"}
 
 
 async def test_smtp_before_lmtp_takes_one_recipient_at_a_time(kit):
     kept = Kept()
-    async with relayed(kit, kept.handler(kit, Reply(552, "quota", "5.2.2")), back={"lmtp": True}) as server:
-        async with kit.peer(server) as peer:
-            await peer.reply()
-            reply = await peer.say("EHLO c.example", "MAIL FROM:<>", "RCPT TO:<b@b.example>", "RCPT TO:<c@c.example>")
-            assert reply == relaying.ONE_RECIPIENT
-            assert (await peer.say("DATA")).code == 354
-            assert (await peer.say("hi\r\n.")) == Reply(552, "quota", "5.2.2")
+    async with (
+        relayed(kit, kept.handler(kit, Reply(552, "quota", "5.2.2")), back={"lmtp": True}) as server,
+        kit.peer(server) as peer,
+    ):
+        await peer.reply()
+        reply = await peer.say("EHLO c.example", "MAIL FROM:<>", "RCPT TO:<b@b.example>", "RCPT TO:<c@c.example>")
+        assert reply == relaying.ONE_RECIPIENT
+        assert (await peer.say("DATA")).code == 354
+        assert (await peer.say("hi\r\n.")) == Reply(552, "quota", "5.2.2")
     assert kept.messages[0].recipients == ["b@b.example"]
 
 
@@ -269,10 +277,12 @@ async def test_what_is_given_up_in_front_is_not_accepted_behind(kit):
         async def on_close(self):
             ended.set()
 
-    async with relayed(kit, Watching) as server:
-        async with kit.peer(server) as peer:
-            await peer.begin()
-            await peer.write(b"half a message\r\n" * 10_000)
+    async with (
+        relayed(kit, Watching) as server,
+        kit.peer(server) as peer,
+    ):
+        await peer.begin()
+        await peer.write(b"half a message\r\n" * 10_000)
         await ended.wait()
     assert kept.messages == []
 
@@ -339,10 +349,12 @@ async def test_xforward_tells_the_client_with_each_message(kit):
             return Reply(250, "ok")
 
     back = {"extensions": ["XFORWARD ADDR HELO PROTO SOURCE"]}
-    async with relayed(kit, Trusting, back=back, relay={"forward_client": True}) as server:
-        async with kit.connect(server, local_hostname="client.example") as client:
-            for _ in range(2):
-                await client.send("a@a.example", "b@b.example", BODY)
+    async with (
+        relayed(kit, Trusting, back=back, relay={"forward_client": True}) as server,
+        kit.connect(server, local_hostname="client.example") as client,
+    ):
+        for _ in range(2):
+            await client.send("a@a.example", "b@b.example", BODY)
     assert told == [{"PROTO": "ESMTP", "ADDR": "127.0.0.1", "HELO": "client.example", "SOURCE": "REMOTE"}] * 2
 
 
@@ -389,9 +401,11 @@ async def test_hooks_may_decide_before_the_next_server_does(kit):
         pass
 
     Filtering.on_rcpt = kit.function(on_rcpt)
-    async with relayed(kit, kept.handler(kit), relay={"session": Filtering}) as server:
-        async with kit.connect(server) as client:
-            result = await client.send("a@a.example", ["b@b.example", "c@blocked.example"], BODY)
+    async with (
+        relayed(kit, kept.handler(kit), relay={"session": Filtering}) as server,
+        kit.connect(server) as client,
+    ):
+        result = await client.send("a@a.example", ["b@b.example", "c@blocked.example"], BODY)
     assert result.refused["c@blocked.example"].reply.text == "not through here"
     assert kept.messages[0].recipients == ["b@b.example"]
 
