@@ -67,7 +67,8 @@ certificate_identity=None, salt_secret=None, iterations=10000)
 SIGNATURES = """
     connect(where, port=None, *, tls=None, ssl_context=None, cafile=None, fingerprint=None, \
 client_certificate=None, server_hostname=None, unverified_tls=False, auth=None, allow_auth_in_clear=False, \
-timeouts=None, deadline=None, local_hostname=None, local_address=None, sock=None, transcript=None, extensions=(), observer=None)
+timeouts=None, deadline=None, local_hostname=None, local_address=None, sock=None, transcript=None, extensions=(), \
+observer=None)
     send_message(message, where, *, sender=None, recipients=None, options=None, retry=None, **connect_options)
     Client.send_message(self, message, sender=None, recipients=None, **options)
     Client.send(self, sender, recipients, body, **options)
