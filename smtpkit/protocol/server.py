@@ -2,7 +2,7 @@
 
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol import standard_replies as say
-from smtpkit.protocol.events import PAUSED, BodyChunk, Connect, Transport
+from smtpkit.protocol.events import PAUSED, Answered, BodyChunk, Connect, Transport
 from smtpkit.protocol.refusals import out_of_place
 from smtpkit.protocol.server_auth import RESPONSE_LIMIT
 from smtpkit.protocol.server_state import CONNECTION_CLOSED, Reading
@@ -41,6 +41,7 @@ class ServerConnection(ServerSteps):
         notice: for who counts: called with the name of each limit that is reached (that of `Limits`,
             "max_message_size", or "attempts"), with "error" for each reply that is one, with "login" and with
             "failed_login".  None at first.
+        granted: types of commands that are accepted at once with their standard reply, and not given; none at first.
         hello_name: the client's name for itself, or None.
         tls: facts of the TLS session, or None.
         identity: who logged in, or None.
@@ -71,10 +72,17 @@ class ServerConnection(ServerSteps):
         if self.unanswered is not None:
             return PAUSED
         if self._pending is not None:
-            event = self.unanswered = self._pending
-            self._pending = None
-            return event
-        return _READERS[self._reading](self)
+            self.unanswered, self._pending = self._pending, None
+            return self.unanswered
+        while True:
+            event = _READERS[self._reading](self)
+            kind = type(event)
+            if kind not in self.granted or self.unanswered is None:
+                return event
+            self.unanswered = None
+            _ACCEPT[kind](self, event, self._standard)
+            if len(self._out) >= _GROUP and isinstance(event, c.Command):
+                return Answered(event, self._standard)
 
     def data_to_send(self) -> bytes:
         """All octets that are to be written now; they are given once."""
@@ -311,6 +319,7 @@ class ServerConnection(ServerSteps):
         return self.unanswered
 
 
+_GROUP = 100  # replies that may wait before somebody is told of it: one read may hold 4,000 RCPTs
 _HELLO = (b"EHLO", b"HELO", b"LHLO")
 
 _READERS: "dict[str, Callable[[ServerConnection], Next]]" = {

@@ -6,7 +6,7 @@ from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
-from smtpkit.protocol.server_hooks import call_of, default_answer, hook_of, plain_for
+from smtpkit.protocol.server_hooks import call_of, default_answer, granted_to, hook_of
 from smtpkit.protocol.states import State
 from smtpkit.protocol.told import take_header, take_told
 from smtpkit.sasl.questions import QUESTIONS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.server_state import Next
     from smtpkit.protocol.session import SessionFacts
 
-_TURN = 100  # events before answers are written: one read may hold 40,000 NOOPs
+_TURN = 100  # replies before they are written: one read may hold 40,000 NOOPs
 _HANDSHAKE = 30.0  # seconds
 _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured
@@ -79,11 +79,10 @@ class ServerDriver(Driver):
         self._pieces: list[bytes] = []
         self._held: Next | None = None  # an event that was read and not yet handled
         self._stream_error: ConnectionLost | MessageRefused | None = None
-        self._turn = 0  # events since answers were written
         self._measured = 0  # octets that had come when the rate was last looked at
         self._waited = 0.0  # seconds since then
         self.timeout: float = core.config.limits.idle
-        self._plain = plain_for(hooks)
+        core.granted = granted_to(hooks)
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
 
     def timed_out(self, *, flushed: bool = True) -> None:
@@ -175,32 +174,26 @@ class ServerDriver(Driver):
         return self._header is not None or (self._tls is not None and self._tls.facts is None)
 
     def _dialogue(self) -> "Needs":
-        core, hooks, plain = self.core, self._hooks, self._plain
+        core, hooks = self.core, self._hooks
         yield from self._begun()
         while True:
             event = self._held or core.next_event()
             self._held = None
             kind = type(event)
-            if kind in plain:
-                # Most of what comes: no hook is to be called, and the transaction stays open.
-                core.accept()
-                if kind is c.Mail:
-                    self._open, self._stream_error = True, None
-                self._turn += 1
-                if self._turn < _TURN:
-                    continue
-            elif event is NEED_DATA:
-                self._turn = 0
+            if event is NEED_DATA:
                 if self._open and core.waiting_for == "body":
                     self.waits += 1
                 yield READ
                 continue
+            if kind is c.Mail and "on_mail" not in hooks:
+                core.accept()
+                self._open, self._stream_error = True, None
+            elif isinstance(event, BodyChunk):
+                yield from self._content(event)
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
             elif (hook := hook_of(event)) is not None:
                 self._decide(event, ((yield call_of(hook, event)) if hook in hooks else None) or self._default(event))
-            elif isinstance(event, BodyChunk):
-                yield from self._content(event)
             elif kind is c.StartTLS:
                 core.accept()
                 yield from self._secured(clear=core.data_to_send())
@@ -210,16 +203,9 @@ class ServerDriver(Driver):
                 yield from self._transaction_dropped()
             if self._ending and not self._open and not core.closed:
                 core.close(say.SHUTTING_DOWN)
-            if self._turn_is_over():
+            if core.unsent >= _TURN:
                 yield WRITE
         yield from self._farewell()
-
-    def _turn_is_over(self) -> bool:
-        self._turn += 1
-        if self._turn < _TURN:
-            return False
-        self._turn = 0
-        return True
 
     def _default(self, event: "Next") -> "Reply | None":
         return default_answer(event, trusted=self._trusted)
@@ -314,7 +300,6 @@ class ServerDriver(Driver):
             event = self._held or core.next_event()
             self._held = None
             if event is NEED_DATA:
-                self._turn = 0
                 self.waits += 1
                 return READ
             if isinstance(event, BodyChunk):
@@ -329,7 +314,7 @@ class ServerDriver(Driver):
             elif not isinstance(event, Answered):
                 self._held = event
                 self._stream_error = ConnectionLost("the client gave the message up", stage="body")
-            if self._turn_is_over():
+            if core.unsent >= _TURN:
                 return WRITE
         raise self._stream_error
 

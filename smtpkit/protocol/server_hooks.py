@@ -6,7 +6,7 @@ from smtpkit.protocol.needs import Call
 from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 
-__all__ = ["call_of", "default_answer", "hook_of", "plain_for"]
+__all__ = ["call_of", "default_answer", "granted_to", "hook_of"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _HOOKS: "dict[type, str]" = {
     **dict.fromkeys(QUESTIONS, "on_login"),
     **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, *_TOLD), "on_command"),
 }
-_PLAIN = frozenset({c.Mail, c.Rcpt, c.Data})
+_DATA: "frozenset[type]" = frozenset({c.Data})
+_STEPS: "frozenset[type]" = frozenset({c.Rcpt, c.Data})
 
 
 def hook_of(event: "Next") -> str | None:
@@ -33,9 +34,9 @@ def hook_of(event: "Next") -> str | None:
     return _HOOKS.get(type(event), "on_command" if own else None)
 
 
-def plain_for(hooks: "Collection[str]") -> "frozenset[type]":
-    """The steps of a transaction that are accepted at once, for a session that has these hooks."""
-    return _PLAIN - {kind for kind in _PLAIN if _HOOKS.get(kind) in hooks}
+def granted_to(hooks: "Collection[str]") -> "frozenset[type]":
+    """The steps of a transaction that need no decision where a session has these hooks; MAIL begins one, and does."""
+    return _STEPS if "on_rcpt" not in hooks else _DATA
 
 
 def call_of(hook: str, event: "Next") -> Call:

@@ -100,6 +100,7 @@ class ServerState:
         "_unread_before",
         "_withheld",
         "config",
+        "granted",
         "hello_name",
         "identity",
         "notice",
@@ -118,6 +119,7 @@ class ServerState:
         self.tls: TLSFacts | None = None
         self.unanswered: Event | None = None
         self.notice: Callable[[str], None] | None = None
+        self.granted: frozenset[type] = frozenset()
         self._budget = Budget(config.limits)
         self._lines = LineBuffer()
         self._out: list[bytes] = []
@@ -266,6 +268,11 @@ class ServerState:
     def unread(self) -> int:
         """Octets received and not yet consumed."""
         return len(self._lines)
+
+    @property
+    def unsent(self) -> int:
+        """Replies that `data_to_send()` has not given yet."""
+        return len(self._out)
 
     @property
     def size(self) -> int:

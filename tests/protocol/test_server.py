@@ -119,6 +119,38 @@ class TestPausing:
         assert play.core.next_event() is PAUSED
 
 
+class TestGranted:
+    def test_what_is_granted_is_answered_and_not_given(self):
+        play = ready()
+        play.core.granted = frozenset({c.Mail, c.Rcpt, c.Data, c.Rset})
+        play.core.receive_data(TRANSACTION + b"DATA\r\nx\r\n.\r\nRSET\r\n")
+        assert play.core.next_event() == BodyChunk(b"x\r\n", True)
+        assert codes(play.core.data_to_send()) == [250, 250, 354]
+        play.core.accept()
+        assert type(play.core.next_event()) is c.Rset  # that is never a question
+        assert play.core.next_event() is NEED_DATA
+
+    def test_what_it_has_to_refuse_is_refused(self):
+        play = ready()
+        play.core.granted = frozenset({c.Mail, c.Rcpt})
+        play.core.receive_data(b"RCPT TO:<a@b.example>\r\n")
+        assert play.core.next_event().reply.code == 503
+
+    def test_now_and_then_it_is_told_so_that_replies_can_leave(self):
+        play = ready()
+        play.core.granted = frozenset({c.Rcpt})
+        play.core.receive_data(TRANSACTION + b"RCPT TO:<a@b.example>\r\n" * 250)
+        play.core.next_event()
+        play.core.accept()
+        told = [play.core.next_event()]
+        assert play.core.unsent == 100
+        while told[-1] is not NEED_DATA:
+            play.core.data_to_send()
+            told.append(play.core.next_event())
+        assert [type(each) for each in told[:-1]] == [Answered, Answered]
+        assert {each.reply for each in told[:-1]} == {say.RCPT_OK}
+
+
 class TestEnd:
     def test_nothing_comes_after_it(self):
         play = ready()

@@ -68,6 +68,16 @@ def test_the_size_of_the_content_so_far():
     assert play.core.size == 6
 
 
+def test_how_many_replies_wait_to_be_sent():
+    play = ready()
+    play.core.receive_data(b"NOOP\r\nNOOP\r\n")
+    play.core.next_event()
+    play.core.next_event()
+    assert play.core.unsent == 2
+    play.core.data_to_send()
+    assert play.core.unsent == 0
+
+
 def test_a_transaction_is_open_while_it_can_still_be_accepted():
     play = ready(config(max_message_size=3))
     assert not play.core.in_transaction
