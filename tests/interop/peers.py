@@ -190,8 +190,11 @@ class Sink:
         found: list[Received] = []
 
         def complete() -> bool:
-            paths = sorted(self._directory.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-            found[:] = [message for message in map(self._parsed, paths) if message is not None]
+            try:
+                paths = sorted(self._directory.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+                found[:] = [message for message in map(self._parsed, paths) if message is not None]
+            except FileNotFoundError:  # it takes away the file of a message that broke off
+                return False
             return len(found) >= count
 
         eventually(complete)

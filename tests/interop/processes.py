@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 10.0  # seconds that any one program may take; large messages take longer
 
 
+# The range of Linux for outgoing connections begins at 32768; another run begins elsewhere.
+_ports = iter(range(10_000 + os.getpid() % 20_000, 32_768))
+
+
 class Failed(Exception):
     """A program ended with another exit status than 0, or said what it should not."""
 
@@ -75,10 +79,14 @@ def background(
 
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago, for programs that cannot choose one themselves."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port for programs that cannot choose one themselves; each is given out once.
+
+    It lies below those from which connections are made, so that none of them takes it in the meantime.
+    """
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise Failed("no port is free")
 
 
 def listening(port: int, process: "subprocess.Popen[Any]", log: Path) -> None:

@@ -32,11 +32,19 @@ def receiving_cases(servers: dict[str, Serve], files: Files, large: Path) -> Ite
         for tls in client.tls:
             flavour = f"{'wrong name' if client.checks == 'name' else 'self-signed'}, {tls}"
             attempt = partial(_refused_by_client, servers[flavour], client, Way(servers[flavour].port, tls), files)
-            yield Case(peer, _DIRECTION, f"{flavour}: refused by the client", attempt)
+            feature = f"{flavour}: refused by the client"
+            yield Case(peer, _DIRECTION, feature, attempt, row=feature)
             if client.checks == "issuer":
                 server = servers[f"wrong name, {tls}"]
                 attempt = partial(_delivered, server, client, Way(server.port, tls), files)
-                yield Case(peer, _DIRECTION, f"wrong name, {tls}: not noticed", attempt, deviation=True)
+                yield Case(
+                    peer,
+                    _DIRECTION,
+                    f"wrong name, {tls}: not noticed",
+                    attempt,
+                    deviation=True,
+                    row=f"wrong name, {tls}: not noticed",
+                )
     yield from _other_cases(servers, files, large)
 
 
@@ -72,7 +80,7 @@ def _other_cases(servers: dict[str, Serve], files: Files, large: Path) -> Iterat
         server = servers["clear"]
         attempt = partial(_delivered, server, CLIENTS[peer], Way(server.port, recipients=both), files)
         yield Case(peer, _DIRECTION, "two recipients", attempt, row="two recipients")
-    for peer in ("smtplib", "curl"):
+    for peer in ("smtplib", "curl", "nodemailer"):
         server = servers["clear"]
         attempt = partial(_delivered, server, CLIENTS[peer], Way(server.port, recipients=(RECIPIENT_UTF8,)), files)
         yield Case(peer, _DIRECTION, "SMTPUTF8", attempt, row="SMTPUTF8")
@@ -85,7 +93,8 @@ def _other_cases(servers: dict[str, Serve], files: Files, large: Path) -> Iterat
         yield Case("swaks", _DIRECTION, f"{adapter}: LMTP, one of two replies is 550", attempt)
     for tls in ("clear", "starttls"):
         attempt = partial(_large, servers[tls], tls, large)
-        yield Case("curl", _DIRECTION, f"{tls}, {LARGE_OCTETS // 1_000_000} MB, streamed to the disk", attempt, 30)
+        feature = f"{tls}, {LARGE_OCTETS // 1_000_000} MB, streamed to the disk"
+        yield Case("curl", _DIRECTION, feature, attempt, 30, row=feature)
 
 
 def _delivered(server: Serve, client: Client, way: Way, files: Files) -> None:
