@@ -31,6 +31,7 @@ class Offer:
 
     Attributes:
         reply: the positive answer to EHLO or LHLO (HELO's is `plain_reply`).
+        greeting, farewell: what is said first, and to QUIT.
         rows: the state table, less the verbs that are not offered or not allowed yet.
         verbs: the verbs that the extensions add, whatever the state.
         mail_parameters, rcpt_parameters: legal ESMTP keywords.
@@ -70,6 +71,8 @@ class Offer:
         self.attributes = {word: frozenset(map(str.upper, words.get(word, ()))) for word in ("XCLIENT", "XFORWARD")}
         self.dialect = config.dialect
         self.plain_reply = Reply(250, config.hostname)
+        self.greeting = Reply(220, f"{config.hostname} {'LMTP' if config.lmtp else 'ESMTP'}")
+        self.farewell = Reply(221, f"{config.hostname} closing", "2.0.0")
         self.verbs = frozenset(verb for each in extensions for verb in each.verbs)
         if auth is not None and EXTENSIONS["AUTH"] not in extensions:
             # Such a server takes the parameter from everybody, always (RFC 4954 section 5).

@@ -104,7 +104,9 @@ class ServerConnection(ServerSteps):
             LocalProtocolError: nothing waits for a decision, or the reply does not fit.
         """
         event = self.unanswered
-        step = _ACCEPT.get(type(event), _OTHER_ACCEPT if isinstance(event, c.Command) else None)
+        step = _ACCEPT.get(type(event))
+        if step is None and isinstance(event, c.Command):
+            step = _OTHER_ACCEPT
         if step is None:
             self._undecided("accept()")
             raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
@@ -204,7 +206,7 @@ class ServerConnection(ServerSteps):
     def _read_opening(self) -> "Next":
         self._reading = Reading.COMMAND
         self._unread_before = len(self._lines)
-        return self._wait(Connect(), self._greeting())
+        return self._wait(_CONNECT, self._offer.greeting)
 
     def _read_command(self) -> "Next":
         offer = self._offer
@@ -320,6 +322,7 @@ class ServerConnection(ServerSteps):
 
 
 _GROUP = 100  # replies that may wait before somebody is told of it: one read may hold 4,000 RCPTs
+_CONNECT = Connect()
 _HELLO = (b"EHLO", b"HELO", b"LHLO")
 
 _READERS: "dict[str, Callable[[ServerConnection], Next]]" = {

@@ -175,6 +175,7 @@ class ServerDriver(Driver):
 
     def _dialogue(self) -> "Needs":
         core, hooks = self.core, self._hooks
+        collects = "on_message" in hooks and "on_body" not in hooks
         yield from self._begun()
         while True:
             event = self._held or core.next_event()
@@ -189,7 +190,12 @@ class ServerDriver(Driver):
                 core.accept()
                 self._open, self._stream_error = True, None
             elif isinstance(event, BodyChunk):
-                yield from self._content(event)
+                if collects:
+                    self._pieces.append(event.data)
+                    if event.last:
+                        self._verdict((yield Call("on_message", self._message())))
+                else:
+                    yield from self._content(event)
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
             elif (hook := hook_of(event)) is not None:
@@ -236,13 +242,8 @@ class ServerDriver(Driver):
             core.reject()  # on_body was told that the message was given up, and then it was not
         elif "on_body" in self._hooks:
             yield from self._stream(event)
-        elif "on_message" not in self._hooks:
-            if event.last:
-                self._verdict(None)
-        else:
-            self._pieces.append(event.data)
-            if event.last:
-                self._verdict((yield Call("on_message", self._message())))
+        elif event.last:
+            self._verdict(None)
 
     def _message(self) -> Message:
         pieces, self._pieces = self._pieces, []

@@ -47,6 +47,8 @@ class Reading:
 
 CONNECTION_CLOSED = ConnectionClosed()
 
+_NO_CHUNK = c.Bdat(0)
+
 _HELLO = frozenset({c.Ehlo, c.Helo, c.Lhlo})
 _STATUS_CODES = EXTENSIONS["ENHANCEDSTATUSCODES"]
 
@@ -125,7 +127,7 @@ class ServerState:
         self._out: list[bytes] = []
         self._pending: Event | None = None
         self._reading = Reading.OPENING
-        self._chunk: c.Bdat = c.Bdat(0)  # the last one
+        self._chunk = _NO_CHUNK  # the last one
         self._refused_chunk: tuple[int, Reply] = (0, say.OK)  # octets that are still to come, and the answer
         self._standard: Reply = say.OK
         self._unread_before = 0  # octets, when the greeting was asked for

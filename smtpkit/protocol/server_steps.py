@@ -30,9 +30,6 @@ class ServerSteps(AuthSteps):
 
     # Greeting and hello
 
-    def _greeting(self) -> Reply:
-        return Reply(220, f"{self.config.hostname} {'LMTP' if self.config.lmtp else 'ESMTP'}")
-
     def _accept_connect(self, event: Connect, reply: Reply) -> None:
         if len(self._lines) > self._unread_before:
             # Who does not wait while the greeting is decided is no mail client (RFC 5321 section 4.3.1).  What was
@@ -80,7 +77,7 @@ class ServerSteps(AuthSteps):
 
     def _accept_mail(self, command: c.Mail, reply: Reply) -> None:
         self._say(reply)
-        self._drop_transaction()
+        self._budget.transaction_begins()
         self._budget.transactions += 1
         self._mail = command
         self._smtputf8 = "SMTPUTF8" in command.parameters
@@ -198,8 +195,11 @@ class ServerSteps(AuthSteps):
         return BodyRefused(reply)
 
     def _say_for_all(self, reply: Reply) -> None:
+        if not self.config.lmtp:
+            self._say(reply)
+            return
         # LMTP answers for each recipient (RFC 2033 section 4.2).
-        for _ in self.recipients if self.config.lmtp else (None,):
+        for _ in self.recipients:
             if self.state is not State.CLOSED:
                 self._say(reply)
 
@@ -236,7 +236,7 @@ class ServerSteps(AuthSteps):
         return self._answer(command, Reply(214, f"Commands: {' '.join(verbs)}", "2.0.0"))
 
     def _do_quit(self, command: c.Quit) -> "Next":
-        self._say(Reply(221, f"{self.config.hostname} closing", "2.0.0"))
+        self._say(self._offer.farewell)
         self._end_session()
         return command
 
@@ -247,7 +247,7 @@ class ServerSteps(AuthSteps):
         return self._wait(command, say.OK)
 
     def _do_xclient(self, command: c.XClient) -> "Next":
-        return self._told(command, self._greeting())
+        return self._told(command, self._offer.greeting)
 
     def _do_xforward(self, command: c.XForward) -> "Next":
         return self._told(command, say.OK)
