@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from smtpkit.protocol.results import Outcome
 
@@ -56,8 +57,15 @@ def configure(parser: "ArgumentParser") -> None:
     session.add_argument("--tls", choices=("implicit", "required", "if-offered", "off"))
     session.add_argument("--unverified-tls", action="store_true", help="take any certificate")
     session.add_argument("--cafile", metavar="F", help="PEM file of authorities, in place of the system's")
+    session.add_argument("--fingerprint", metavar="HEX", help="SHA-256 of the one certificate that is trusted")
+    session.add_argument("--server-hostname", metavar="H", help="the name that the certificate must have")
+    session.add_argument("--client-cert", metavar="F", help="PEM file with a certificate to show to the server")
+    session.add_argument("--client-key", metavar="F", help="PEM file with its key, if that is in another")
     session.add_argument("--password-file", metavar="F", help="its first line is the password")
     session.add_argument("--timeout", type=seconds, metavar="S", help="seconds for each wait")
+    session.add_argument("--deadline", type=seconds, metavar="S", help="seconds for connecting, and for the message")
+    session.add_argument("--local-hostname", metavar="H", help="the name for EHLO, in place of the own address")
+    session.add_argument("--local-address", metavar="IP", help="the address to connect from")
     session.add_argument("--transcript", action="store_true", help="show the session on standard error")
     session.add_argument("--transcript-file", metavar="F", help="write the session to a file, to be played again")
 
@@ -65,28 +73,37 @@ def configure(parser: "ArgumentParser") -> None:
 def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
     """Send, and report."""
     credentials = _credentials(parser, arguments)
+    if arguments.client_key is not None and arguments.client_cert is None:
+        parser.error("--client-key needs --client-cert")
     with ExitStack() as resources:
         try:
             message = outgoing(arguments, resources)
         except NotUsable as error:
             parser.error(str(error))
         transcript = _transcript(arguments, resources)
-        return _send(arguments, message, credentials, transcript)
+        settings = {**_settings(arguments), "auth": credentials, "transcript": transcript}
+        return _send(parser, message, arguments.url, settings)
 
 
-def _send(
-    arguments: "Namespace", message: Outgoing, credentials: Credentials | None, transcript: Transcript | None
-) -> int:
+def _settings(arguments: "Namespace") -> "dict[str, Any]":
+    # What of connect() the options say.
+    certificate, key, address = arguments.client_cert, arguments.client_key, arguments.local_address
+    names = ("tls", "unverified_tls", "cafile", "fingerprint", "server_hostname", "deadline", "local_hostname")
+    return {
+        **{name: getattr(arguments, name) for name in names},
+        "client_certificate": certificate if key is None else (certificate, key),
+        "local_address": None if address is None else (address, 0),
+        "timeouts": arguments.timeout,
+    }
+
+
+def _send(parser: "ArgumentParser", message: Outgoing, url: str, settings: "dict[str, Any]") -> int:
     try:
-        with connect(
-            arguments.url,
-            tls=arguments.tls,
-            unverified_tls=arguments.unverified_tls,
-            cafile=arguments.cafile,
-            auth=credentials,
-            timeouts=arguments.timeout,
-            transcript=transcript,
-        ) as client:
+        try:
+            client = connect(url, **settings)
+        except ValueError as error:  # ParseError is one: a name that is none
+            parser.error(str(error))
+        with client:
             result = message.send(client)
     except (SMTPError, OSError) as error:  # OSError: the message cannot be read
         complain(error)

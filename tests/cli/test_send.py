@@ -1,9 +1,11 @@
 """`smtpkit send`: what it sends, what it says of each recipient, and with which status it ends."""
 
+import hashlib
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from email import message_from_bytes, policy
@@ -14,6 +16,8 @@ import pytest
 from smtpkit import Transcript, Transport
 from smtpkit.protocol.replay import ScriptedClient
 from smtpkit.protocol.target import Target
+from smtpkit.sync import serve
+from smtpkit.tls import server_context
 
 CERTIFICATES = Path(__file__).parents[1] / "certificates"
 GREETING = b"220 mx.example ESMTP\r\n"
@@ -329,6 +333,73 @@ def test_a_certificate_is_verified_unless_told_not_to(smtpkit, guarded):
     assert (finished.returncode, finished.stdout) == (1, "c@d.example not sent\n")
     assert "does not verify" in finished.stderr
     assert smtpkit("send", *arguments, "--unverified-tls", input=MESSAGE).returncode == 0
+
+
+def test_a_pinned_certificate_and_another_name(smtpkit, guarded):
+    certificate = ssl.PEM_cert_to_DER_cert(
+        "-----BEGIN" + (CERTIFICATES / "server.pem").read_text().split("-----BEGIN")[1]
+    )
+    pin = hashlib.sha256(certificate).hexdigest()
+    arguments = (guarded.replace("//u@", "//u:pass@"), *ENVELOPE)
+    assert smtpkit("send", *arguments, "--fingerprint", pin, input=MESSAGE).returncode == 0
+    finished = smtpkit("send", *arguments, "--fingerprint", "00" * 32, input=MESSAGE)
+    assert finished.returncode == 1
+    assert f"its SHA-256 is {pin}" in finished.stderr
+    options = ("--cafile", CERTIFICATES / "ca.pem", "--server-hostname", "elsewhere.example")
+    finished = smtpkit("send", *arguments, *options, input=MESSAGE)
+    assert finished.returncode == 1
+    assert "not valid for 'elsewhere.example'" in finished.stderr
+
+
+@pytest.mark.parametrize("files", ["one", "two"])
+def test_a_certificate_of_the_client(smtpkit, tmp_path, files):
+    seen = []
+    context = server_context(str(CERTIFICATES / "server.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(CERTIFICATES / "ca.pem")
+    both = (CERTIFICATES / "client.pem").read_text()
+    end = both.index("-----BEGIN PRIVATE KEY")
+    (tmp_path / "cert.pem").write_text(both[:end] if files == "two" else both)
+    (tmp_path / "key.pem").write_text(both[end:])
+    options = ["--cafile", CERTIFICATES / "ca.pem", "--tls", "required", "--client-cert", tmp_path / "cert.pem"]
+    options += ["--client-key", tmp_path / "key.pem"] if files == "two" else []
+    with serve(lambda message: seen.append(message.session.tls.verified), port=0, tls=context) as server:
+        url = f"smtp://localhost:{server.address[1]}"
+        assert smtpkit("send", url, *ENVELOPE, *options, input=MESSAGE).returncode == 0
+        assert smtpkit("send", url, *ENVELOPE, *options[:4], input=MESSAGE).returncode == 1
+    assert seen == [True]
+
+
+def test_the_own_name_and_address(smtpkit):
+    seen = []
+    with serve(lambda message: seen.append((message.session.hello_name, message.session.peer[0])), port=0) as server:
+        options = ("--local-hostname", "client.example", "--local-address", "127.0.0.3")
+        url = f"smtp://127.0.0.1:{server.address[1]}"
+        assert smtpkit("send", url, *ENVELOPE, *options, input=MESSAGE).returncode == 0
+    assert seen == [("client.example", "127.0.0.3")]
+
+
+def test_a_deadline_is_for_all_waits_together(smtpkit):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+        finished = smtpkit("send", url, *ENVELOPE, "--deadline", 0.2, input=MESSAGE)
+    assert finished.returncode == 1
+    assert "did not answer in time (greeting)" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--client-key", "key.pem"), "--client-key needs --client-cert"),
+        (("--fingerprint", "00" * 32, "--unverified-tls"), "unverified_tls does not go with it"),
+        (("--deadline", 0), "seconds above 0"),
+        (("--local-hostname", "no name"), "name"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_a_usage_error(smtpkit, options, words):
+    finished = smtpkit("send", "smtp://127.0.0.1:1", *ENVELOPE, *options, input=MESSAGE)
+    assert finished.returncode == 2
+    assert words in finished.stderr
 
 
 def test_no_password_goes_in_clear_to_another_host(smtpkit):
