@@ -1,5 +1,6 @@
 """Listening sockets for both adapters, bound and listening before anything is served."""
 
+import errno
 import os
 import socket
 import stat
@@ -7,9 +8,19 @@ from contextlib import suppress
 
 from smtpkit.wire.value import Value
 
-__all__ = ["Listener"]
+__all__ = ["EXHAUSTED", "PAUSE", "Listener", "out_of_resources"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Self
 
 _HIGHEST_PORT = 65535
+_FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
+
+# What accept() fails with where there is no room for another socket, and the seconds after which it is tried again.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+PAUSE = 1.0
 
 _BACKLOG = 1024
 _HAS_IPV6 = socket.has_ipv6
@@ -25,12 +36,14 @@ class Listener(Value):
         sock: a socket that is bound already (and listening, or not yet), in place of the others.
         implicit_tls: whether TLS begins with the first octet.
         reuse_port: whether several processes may listen on the port (SO_REUSEPORT).
+        mode: permissions of the unix socket, such as 0o660; None for what the umask leaves.
+        proxy_protocol: whether each connection begins with a PROXY header, as with `serve(proxy_protocol=True)`.
 
     Raises:
         ValueError: the port is no port.
     """
 
-    __slots__ = ("host", "implicit_tls", "port", "reuse_port", "sock", "unix")
+    __slots__ = ("host", "implicit_tls", "mode", "port", "proxy_protocol", "reuse_port", "sock", "unix")
 
     def __init__(
         self,
@@ -41,6 +54,8 @@ class Listener(Value):
         sock: socket.socket | None = None,
         implicit_tls: bool = False,
         reuse_port: bool = False,
+        mode: int | None = None,
+        proxy_protocol: bool = False,
     ) -> None:
         if not 0 <= port <= _HIGHEST_PORT:
             raise ValueError(f"a port is a number from 0 to {_HIGHEST_PORT}, not {port}")
@@ -50,6 +65,38 @@ class Listener(Value):
         self.sock = sock
         self.implicit_tls = implicit_tls
         self.reuse_port = reuse_port
+        self.mode = mode
+        self.proxy_protocol = proxy_protocol
+
+    @classmethod
+    def inherited(
+        cls,
+        *,
+        implicit_tls: "Collection[str]" = ("smtps", "submissions"),
+        proxy_protocol: "Collection[str]" = (),
+        environ: "Mapping[str, str] | None" = None,
+    ) -> "list[Self]":
+        """The sockets that the process was started with, as systemd does it (sd_listen_fds(3)).
+
+        Args:
+            implicit_tls: names (FileDescriptorName=) of those where TLS begins with the first octet.
+            proxy_protocol: names of those where a PROXY header comes first.
+            environ: LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES; None for those of the process.
+
+        Raises:
+            OSError: there are none for this process, or one is no socket that takes connections.
+        """
+        environ = os.environ if environ is None else environ
+        number = environ.get("LISTEN_FDS", "")
+        if environ.get("LISTEN_PID") != str(os.getpid()) or not number.isdecimal() or not int(number):
+            raise OSError(errno.ENOTSOCK, "this process was not started with sockets (LISTEN_FDS)")
+        names = environ.get("LISTEN_FDNAMES", "").split(":")
+        made = []
+        for place in range(int(number)):
+            name = names[place] if place < len(names) else ""
+            sock = _inherited(_FIRST_INHERITED + place)
+            made.append(cls(sock=sock, implicit_tls=name in implicit_tls, proxy_protocol=name in proxy_protocol))
+        return made
 
     def open(self) -> list[socket.socket]:
         """Sockets that listen.
@@ -61,7 +108,7 @@ class Listener(Value):
             self.sock.listen(_BACKLOG)
             return [self.sock]
         if self.unix is not None:
-            return [_listen_unix(self.unix)]
+            return [_listen_unix(self.unix, self.mode)]
         opened: list[socket.socket] = []
         try:
             for family, address in _addresses(self.host, self.port):
@@ -81,6 +128,13 @@ class Listener(Value):
                 os.unlink(self.unix)
 
 
+def out_of_resources(error: OSError) -> None:
+    """Say in the log that connections have to wait."""
+    from logging import getLogger
+
+    getLogger("smtpkit.server").warning("connections have to wait: %s", error.strerror)
+
+
 def _listen(family: int, address: tuple[str, int], reuse_port: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -98,11 +152,25 @@ def _listen(family: int, address: tuple[str, int], reuse_port: bool) -> socket.s
     return sock
 
 
-def _listen_unix(path: str) -> socket.socket:
+def _inherited(number: int) -> socket.socket:
+    try:
+        sock = socket.socket(fileno=number)
+    except OSError as error:
+        raise OSError(error.errno, f"file descriptor {number} is no socket: {error.strerror}") from error
+    if sock.type != socket.SOCK_STREAM:
+        sock.detach()
+        raise OSError(errno.EINVAL, f"file descriptor {number} is no socket that takes connections")
+    sock.set_inheritable(False)
+    return sock
+
+
+def _listen_unix(path: str, mode: int | None) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(path)
         sock.bind(path)
+        if mode is not None:
+            os.chmod(path, mode)  # nobody can connect yet
         sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()

@@ -1,30 +1,31 @@
-"""What both adapters make of the arguments of serve(): configuration, TLS, admission, and the session for a handler."""
+"""What both adapters make of the arguments of serve(): configuration, TLS, trust, and the session for a handler."""
 
 import os
 
+from smtpkit.admission import TrustedPeers
 from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.config import ServerConfig
+from smtpkit.protocol.ledger import Ledger
 from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.session import HOOKS
-from smtpkit.protocol.standard_replies import TOO_MANY_CONNECTIONS
 from smtpkit.wire.addresses import is_domain
 from smtpkit.wire.literals import address_literal
 from smtpkit.wire.replies import Reply
 
-__all__ = ["NO_SESSION", "Admission", "ServerLog", "ServerSettings", "makes_sessions", "overridden", "session_id"]
+__all__ = ["NO_SESSION", "ServerSettings", "makes_sessions", "overridden", "session_id"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from smtpkit.endpoints import Listener
-    from smtpkit.protocol.server_driver import ServerDriver
-    from smtpkit.protocol.session import SessionFacts
+    from smtpkit.observing import ServerObserver
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.tls import TLS
 
+_FAILED_LOGINS = 100  # from one address in ten minutes
 NO_SESSION = Reply(421, "Internal error, try again later", "4.3.0")
 
 
@@ -42,45 +43,102 @@ class ServerSettings:
         *,
         hostname: str | None,
         config: ServerConfig | None,
-        tls: "ssl.SSLContext | tuple[str, str] | None",
+        tls: "Any",
         auth: "Any",
         limits: Limits | None,
         transcript: "Transcript | Callable[[], Transcript] | None",
         proxy_protocol: bool,
+        trusted: "Iterable[str] | None",
+        ledger: Ledger | None,
+        observer: "ServerObserver | None",
         **settings: "Any",
     ) -> None:
         implicit = [listener for listener in listeners if listener.implicit_tls]
         if implicit and tls is None:
             raise ValueError("implicit TLS needs tls=")
         self.listeners = listeners
-        self.proxy_protocol = proxy_protocol
+        self.observer = observer
+        self.ledger = ledger if ledger is not None else Ledger(failed_logins=_FAILED_LOGINS)
+        self.config = _config(listeners, hostname, config, auth, limits, tls_available=tls is not None, **settings)
+        self._proxy_protocol = proxy_protocol
+        self._trusted = None if trusted is None else TrustedPeers(trusted)
+        self._told = self.config if trusted is None else _with_told(self.config)
         self._transcript = transcript
-        self.context = _context(tls)
-        changes: dict[str, Any] = dict(settings)
-        if auth is not None:
-            changes["auth"] = _auth_policy(auth)
-        if limits is not None:
-            changes["limits"] = limits
-        if hostname is not None or config is None:
-            changes["hostname"] = hostname or _own_name(listeners)
-        if tls is not None:
-            changes["tls_available"] = True
-        made = config.replace(**changes) if config is not None else ServerConfig(**changes)
-        if made.auth is not None and made.auth.certificate_identity is not None:
-            logged = _logged(made.auth.certificate_identity)
-            made = made.replace(auth=made.auth.with_certificate_identity(logged))
-        self.config = made
+        self._load = _loader(tls)
+        self._context = self._load() if self._load is not None else tls
+
+    def stands_behind_proxy(self, listener: "Listener") -> bool:
+        """Whether a PROXY header comes first."""
+        return self._proxy_protocol or listener.proxy_protocol
+
+    def believes(self, peer: "Any") -> bool | None:
+        """Whether the word of a peer about others is taken; None where nobody has said of whom it is."""
+        return None if self._trusted is None else peer in self._trusted
+
+    def config_for(self, *, trusted: bool) -> ServerConfig:
+        """The configuration for one connection: who is trusted is offered XCLIENT and XFORWARD."""
+        return self._told if trusted else self.config
 
     def new_transcript(self) -> "Transcript | None":
-        """What records one session."""
-        return self._transcript() if callable(self._transcript) else self._transcript
+        """What records one session; where that cannot be made, it goes unrecorded."""
+        if not callable(self._transcript):
+            return self._transcript
+        try:
+            return self._transcript()
+        except Exception:
+            from logging import getLogger
+
+            getLogger("smtpkit.server").exception("transcript failed")
+            return None
 
     def make_tls(self) -> "TLS":
         """The server's side of TLS, for one connection."""
         from smtpkit.tls import TLS
 
-        assert self.context is not None
-        return TLS(self.context, server_side=True)
+        assert self._context is not None
+        return TLS(self._context, server_side=True)
+
+    def reload_tls(self) -> None:
+        """Read the files of certificates anew, for the connections that come.
+
+        Raises:
+            TLSError: they cannot be used; those that were read before remain.
+            RuntimeError: TLS was given as an SSLContext, or there is none.
+        """
+        if self._load is None:
+            raise RuntimeError("what can be read anew is tls= as files, Certificates or a callable")
+        self._context = self._load()
+
+
+def _config(
+    listeners: "list[Listener]",
+    hostname: str | None,
+    config: ServerConfig | None,
+    auth: "Any",
+    limits: Limits | None,
+    **settings: "Any",
+) -> ServerConfig:
+    changes: dict[str, Any] = dict(settings)
+    if not changes["tls_available"]:
+        del changes["tls_available"]
+    if auth is not None:
+        changes["auth"] = _auth_policy(auth)
+    if limits is not None:
+        changes["limits"] = limits
+    if hostname is not None or config is None:
+        changes["hostname"] = hostname or _own_name(listeners)
+    made = config.replace(**changes) if config is not None else ServerConfig(**changes)
+    if made.auth is not None and made.auth.certificate_identity is not None:
+        logged = _logged(made.auth.certificate_identity)
+        made = made.replace(auth=made.auth.with_certificate_identity(logged))
+    return made
+
+
+def _with_told(config: ServerConfig) -> ServerConfig:
+    own = {each.keyword for each in config.extensions}
+    return config.replace(
+        extensions=(*config.extensions, *(word for word in ("XCLIENT", "XFORWARD") if word not in own))
+    )
 
 
 def _auth_policy(auth: "Any") -> AuthPolicy:
@@ -104,12 +162,15 @@ def _logged(identity: "Callable[[Any], str | None]") -> "Callable[[Any], str | N
     return certificate_identity
 
 
-def _context(tls: "Any") -> "ssl.SSLContext | None":
-    if not isinstance(tls, tuple):
+def _loader(tls: "Any") -> "Callable[[], ssl.SSLContext] | None":
+    # What reads the certificates, now and later; None for a context that the caller has made.
+    if tls is None or hasattr(tls, "wrap_bio"):
+        return None
+    if callable(tls):
         return tls  # type: ignore[no-any-return]
-    from smtpkit.tls import server_context
+    from smtpkit.certificates import Certificates
 
-    return server_context(*tls)
+    return (tls if isinstance(tls, Certificates) else Certificates(tls)).load
 
 
 def _own_name(listeners: "list[Listener]") -> str:
@@ -120,65 +181,6 @@ def _own_name(listeners: "list[Listener]") -> str:
     if is_domain(name):
         return name
     return next((address_literal(each.host) for each in listeners if each.host[:1].isdigit()), "localhost")
-
-
-class Admission:
-    """Counts connections in all and from each address, against the limits."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._by_address: dict[str, int] = {}
-        self.connections = 0
-
-    def enter(self, address: str) -> Reply | None:
-        """A connection comes; the reply that turns it away, or None."""
-        count = self._by_address.get(address, 0)
-        if self.connections >= self._limits.connections or (address and count >= self._limits.per_address):
-            return TOO_MANY_CONNECTIONS
-        self.connections += 1
-        self._by_address[address] = count + 1
-        return None
-
-    def leave(self, address: str) -> None:
-        """A connection that entered has gone."""
-        self.connections -= 1
-        if self._by_address[address] == 1:
-            del self._by_address[address]
-        else:
-            self._by_address[address] -= 1
-
-
-class ServerLog:
-    """The log lines of a server; each names the session.
-
-    `smtpkit.server` has connections at DEBUG and failures of the user's code at ERROR, with their traceback;
-    `smtpkit.server.mail` one line at INFO for each message.
-    """
-
-    def __init__(self) -> None:
-        # Not at import: a client would pay for it.
-        from logging import INFO, getLogger
-
-        self._server = getLogger("smtpkit.server")
-        self._mail = getLogger("smtpkit.server.mail")
-        self._info = INFO
-
-    def opened(self, session: "SessionFacts") -> None:
-        """A client has connected."""
-        self._server.debug("%s connect from %s", session.id, session.peer)
-
-    def closed(self, session: "SessionFacts") -> None:
-        """It has gone."""
-        self._server.debug("%s closed", session.id)
-
-    def failed(self, session: "SessionFacts", hook: str) -> None:
-        """The user's code raised the exception that is being handled."""
-        self._server.exception("%s %s failed", session.id, hook)
-
-    def message(self, session: "SessionFacts", driver: "ServerDriver", answer: "Any") -> None:
-        """The user's code has answered a message."""
-        if self._mail.isEnabledFor(self._info):
-            self._mail.info("%s %s", session.id, driver.summary(answer))
 
 
 _hooks_of: dict[type, frozenset[str]] = {}

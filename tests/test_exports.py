@@ -36,9 +36,11 @@ CORE = """
     UnknownCommand ValidSince Verdict VerifyPassword VerifyToken Vrfy XClient XForward
     dot_stuff dot_unstuff parse_command parse_reply
 """
-ADAPTER = (
-    "Client ClientStats Listener Message Observer Pool Relay RelaySession Server Session connect send_message serve"
-)
+ADAPTER = """
+    Certificates Client ClientStats Ledger Listener Message Observer Pool Receipt Relay RelaySession Server ServerObserver
+    Session connect send_message serve
+"""
+
 
 # Signatures of the core; defaults as they print.
 CORE_SIGNATURES = """
@@ -81,10 +83,24 @@ observer=None)
     Pool.send_many(self, items, *, in_flight=None, retry=None, **options)
     Pool.connection(self, *, deadline=None)
     Pool.close(self)
-    Listener(host='127.0.0.1', port=8025, *, unix=None, sock=None, implicit_tls=False, reuse_port=False)
+    Listener(host='127.0.0.1', port=8025, *, unix=None, sock=None, implicit_tls=False, reuse_port=False, \
+mode=None, proxy_protocol=False)
+    Listener.inherited(*, implicit_tls=('smtps', 'submissions'), proxy_protocol=(), environ=None)
+    Certificates(*files, client_cafile=None, client_required=False)
+    Ledger(*, connections=None, messages=None, recipients=None, errors=None, failed_logins=None, window=600.0, \
+addresses=4096, workers=1, memory=None)
+    ServerObserver.connected(self, session)
+    ServerObserver.refused(self, session, reply)
+    ServerObserver.logged_in(self, session)
+    ServerObserver.login_failed(self, session)
+    ServerObserver.limit_reached(self, session, limit)
+    ServerObserver.received(self, session, receipt)
+    ServerObserver.failed(self, session, hook, error)
+    ServerObserver.closed(self, session, seconds)
     Server.start(self)
     Server.serve_forever(self)
     Server.close(self, grace=5.0)
+    Server.reload_tls(self)
     Session.on_connect(self)
     Session.on_hello(self, command)
     Session.on_login(self, question)
@@ -99,13 +115,13 @@ observer=None)
 SERVE = (
     "serve(handler, host='127.0.0.1', port=8025, *, hostname=None, config=None, tls=None, implicit_tls=False, "
     "auth=None, limits=None, unix=None, sock=None, listeners=None, reuse_port=False, proxy_protocol=False, "
-    "{}transcript=None, **settings)"
+    "trusted=None, ledger=None, observer=None, {}transcript=None, **settings)"
 )
 ATTRIBUTES = {
     "Client": {"capabilities", "tls", "greeting"},
     "Pool": {"stats", "outbox"},
     "Server": {"address", "addresses", "connections", "counters"},
-    "Session": {"peer", "local", "tls", "hello_name", "identity", "protocol", "envelope", "id"},
+    "Session": {"peer", "local", "tls", "hello_name", "identity", "protocol", "envelope", "id", "told", "forwarded"},
     "Message": {"envelope", "sender", "recipients", "content", "session", "as_email"},
 }
 

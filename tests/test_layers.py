@@ -13,7 +13,21 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Layer: what it may import, besides itself.  A layer is a folder or a file of smtpkit/.
 PROTOCOL = {"errors", "wire", "sasl", "protocol"}
-SHARED = {"reaching", "tls", "endpoints", "connecting", "serving", "captured", "pooling", "retrying", "watching", "causes"}
+SHARED = {
+    "admission",
+    "certificates",
+    "observing",
+    "reaching",
+    "tls",
+    "endpoints",
+    "connecting",
+    "serving",
+    "captured",
+    "pooling",
+    "retrying",
+    "watching",
+    "causes",
+}
 ADAPTER = PROTOCOL | SHARED
 ON_TOP = PROTOCOL | {"smtpkit", "asyncio", "sync"}
 ALLOWED = {
@@ -32,7 +46,10 @@ ALLOWED = {
     "pooling": PROTOCOL,
     "retrying": PROTOCOL,
     "watching": PROTOCOL,
-    "serving": PROTOCOL | {"tls"},
+    "admission": PROTOCOL,
+    "certificates": {"errors", "tls"},
+    "observing": PROTOCOL,
+    "serving": PROTOCOL | {"tls", "admission", "certificates"},
     "asyncio": ADAPTER,
     "sync": ADAPTER,
     "stores": ON_TOP | {"printable"},

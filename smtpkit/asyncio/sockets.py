@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 from smtpkit.asyncio.transport import Transport
+from smtpkit.endpoints import EXHAUSTED, PAUSE, out_of_resources
 from smtpkit.reaching import ATTEMPT_DELAY, Address, given_as_number, order, too_late, unreachable
 
 __all__ = ["Acceptor", "dial"]
@@ -17,21 +18,30 @@ if TYPE_CHECKING:
     from smtpkit.protocol.client_driver import ClientDriver
 
 
+_AT_ONCE = 100  # connections that are accepted before others have their turn
+
+
 class Acceptor:
     """The sockets that a server listens on.
 
+    Connections are accepted here, and not by asyncio's own server: the peer is known before anything is made for it,
+    and a connection that comes in the turn in which the server closes is not left behind.
+
     Args:
-        connected: makes the Transport of a new connection; told whether TLS begins with the first octet.
+        connected: makes the Transport of a new connection; told where it came in, and the peer's address.
 
     Attributes:
         addresses: what it listens on, or did: (host, port), or the path of a unix socket.
     """
 
-    def __init__(self, connected: "Callable[[bool], Transport]") -> None:
+    def __init__(self, connected: "Callable[[Listener, Any], Transport]") -> None:
         self.addresses: list[Any] = []
         self._connected = connected
-        self._servers: list[asyncio.Server] = []
+        self._loop: asyncio.AbstractEventLoop
+        self._sockets: dict[socket.socket, Listener] = {}
         self._opened: list[Listener] = []
+        self._coming: set[asyncio.Task[Any]] = set()  # connections on their way to their transports
+        self._pausing: set[asyncio.TimerHandle] = set()
 
     async def open(self, listeners: "Iterable[Listener]") -> None:
         """Listen.
@@ -39,32 +49,68 @@ class Acceptor:
         Raises:
             OSError: an address cannot be bound; `close()` closes those that were.
         """
+        self._loop = asyncio.get_running_loop()
         for listener in listeners:
-            sockets = listener.open()
+            for sock in listener.open():
+                sock.setblocking(False)
+                self._sockets[sock] = listener
+                address = sock.getsockname()
+                self.addresses.append(address[:2] if isinstance(address, tuple) else address)
             self._opened.append(listener)
-            try:
-                while sockets:
-                    await self._listen(sockets[0], listener.implicit_tls)
-                    del sockets[0]
-            finally:
-                for sock in sockets:
-                    sock.close()
+        for sock in self._sockets:
+            self._listen(sock)
 
-    async def _listen(self, sock: socket.socket, implicit_tls: bool) -> None:
-        loop = asyncio.get_running_loop()
-        sock.setblocking(False)
-        address = sock.getsockname()
-        is_tcp = isinstance(address, tuple)
-        make = loop.create_server if is_tcp else loop.create_unix_server
-        self._servers.append(await make(lambda: self._connected(implicit_tls), sock=sock))
-        self.addresses.append(address[:2] if is_tcp else address)
-
-    def close(self) -> None:
+    async def close(self) -> None:
         """Listen no more; any number of times."""
-        for server in self._servers:
-            server.close()
+        while self._pausing:
+            self._pausing.pop().cancel()
+        while self._sockets:
+            sock, _ = self._sockets.popitem()
+            self._loop.remove_reader(sock)
+            sock.close()
         while self._opened:
             self._opened.pop().remove()
+        if self._coming:
+            await asyncio.wait(self._coming)
+
+    def _listen(self, sock: socket.socket) -> None:
+        self._loop.add_reader(sock, self._accept, sock)
+
+    def _accept(self, listening: socket.socket) -> None:
+        listener = self._sockets[listening]
+        for _ in range(_AT_ONCE):
+            try:
+                sock, peer = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    out_of_resources(error)
+                    self._pause(listening)
+                return  # else this client has gone again
+            self._take(sock, listener, peer)
+
+    def _take(self, sock: socket.socket, listener: "Listener", peer: "Any") -> None:
+        def make() -> Transport:
+            return self._connected(listener, peer)
+
+        def made(task: "asyncio.Task[Any]") -> None:
+            self._coming.discard(task)
+            if task.cancelled() or task.exception() is not None:
+                sock.close()
+
+        task = self._loop.create_task(self._loop.connect_accepted_socket(make, sock))
+        self._coming.add(task)
+        task.add_done_callback(made)
+
+    def _pause(self, sock: socket.socket) -> None:
+        def go_on() -> None:
+            self._pausing.discard(timer)
+            self._listen(sock)
+
+        self._loop.remove_reader(sock)
+        timer = self._loop.call_later(PAUSE, go_on)
+        self._pausing.add(timer)
 
 
 async def dial(

@@ -60,11 +60,11 @@ class Transport(asyncio.BufferedProtocol):
         "_timer",
         "_timer_due",
         "_transport",
-        "_unread",
         "_waited",
         "_waiter",
         "_writable",
         "driver",
+        "unread",
     )
 
     def __init__(
@@ -80,7 +80,7 @@ class Transport(asyncio.BufferedProtocol):
         self._opened = opened
         self._serve = serve
         self._ended = ended
-        self._unread = unread
+        self.unread = unread
         self._loop = asyncio.get_running_loop()
         self._buffer = standing_buffer(self._loop)
         self._transport: asyncio.Transport | None = None
@@ -117,8 +117,7 @@ class Transport(asyncio.BufferedProtocol):
             try:
                 need = await self._waiter
             finally:
-                self._waiter = None
-                self._step = None  # who was cancelled wants no needs any more
+                self._waiter = self._step = None  # who was cancelled wants no needs any more
         return need
 
     def set_deadline(self, seconds: float | None) -> None:
@@ -267,7 +266,7 @@ class Transport(asyncio.BufferedProtocol):
     def _regulate(self) -> None:
         # Read while octets are wanted and there is room.  A server waits for its peer to read, too; a client
         # goes on, or it would miss the reply that explains why the peer does not.
-        wanted = self.driver.unread < self._unread and (self._writable or self._serve is None)
+        wanted = self.driver.unread < self.unread and (self._writable or self._serve is None)
         if wanted != self._reading and self._transport is not None and not self._transport.is_closing():
             self._reading = wanted
             if wanted:
@@ -312,6 +311,7 @@ class Transport(asyncio.BufferedProtocol):
         if due > self._loop.time():
             self._set_timer(due)
             return
+        self.driver.overdue = self._deadline is not None and self._deadline <= due
         self.driver.timed_out(flushed=self._writable)
         self._flushing = False
         self._go_on()
@@ -376,7 +376,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def _receive_last(self) -> None:
         # After a write that failed the loop reads no more; but what a server said before it went is the reason.
-        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        sock = self._transport.get_extra_info("socket") if self._transport else None
         with suppress(OSError):  # there is no more, for now or for ever
             while sock is not None and (octets := os.read(sock.fileno(), READ_SIZE)):
                 self.driver.receive(octets)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.client_driver import ClientDriver
     from smtpkit.protocol.exchanges import one_message, opening, quit_session
+    from smtpkit.protocol.ledger import Ledger
     from smtpkit.protocol.sending import Sending
     from smtpkit.protocol.server_driver import ServerDriver
     from smtpkit.protocol.session import SessionFacts, checked, failure_reply
@@ -70,6 +71,7 @@ __all__ = [
     "Credentials",
     "Envelope",
     "Extension",
+    "Ledger",
     "Limits",
     "Message",
     "Outcome",
@@ -95,6 +97,7 @@ __all__ = [
 
 _FOR_ADAPTERS = {
     "ClientDriver": "client_driver",
+    "Ledger": "ledger",
     "Sending": "sending",
     "ServerDriver": "server_driver",
     "SessionFacts": "session",

@@ -48,6 +48,9 @@ class ServerDriver(Driver):
         implicit_tls: whether TLS begins with the first octet.
         proxy_protocol: whether a PROXY header comes before anything else; nothing is said before it is complete.
         trusted: whether XCLIENT and XFORWARD are taken where the session does not say what is to become of them.
+
+    Attributes:
+        introduced: called when a PROXY header has said who the client is.  None at first.
     """
 
     def __init__(
@@ -73,7 +76,8 @@ class ServerDriver(Driver):
         if proxy_protocol:
             # In the method's place until the header is complete: most connections have none, and pay nothing.
             self.receive = self._receive_header  # type: ignore[method-assign]
-        self._ending = False
+        self.introduced: Callable[[], None] | None = None
+        self._last_word: Reply | None = None
         self._refusal: Reply | None = None
         self._open = False  # a transaction without a verdict
         self._pieces: list[bytes] = []
@@ -143,30 +147,24 @@ class ServerDriver(Driver):
             return None
         return len(core.recipients) if core.config.lmtp else 0
 
-    def accepts(self, answer: "Any") -> bool:
-        """Whether what on_message or on_body answered accepts the message, for one recipient at least."""
-        answers = answer if isinstance(answer, (list, tuple)) else (answer,)
-        return self._stream_error is None and any(each is None or each.code < 400 for each in answers)
+    def replies_of(self, answer: "Any") -> "tuple[Reply | None, ...]":
+        """What on_message or on_body answered, as replies; None is the standard one.
 
-    def summary(self, answer: "Any") -> str:
-        """One line about the message at its end."""
-        core = self.core
-        envelope = core.envelope
-        sender = envelope.sender if envelope is not None else None
-        if isinstance(answer, (list, tuple)):
-            answer = ", ".join(map(str, answer))
-        said = "cut off" if self._stream_error is not None else answer or "accepted"
-        return f"from=<{sender or ''}> recipients={len(core.recipients)} size={core.size} {said}"
+        One for each recipient, or one for all; none where the message was refused by the core, or cut off.
+        """
+        if self._stream_error is not None:
+            return ()
+        return tuple(answer) if isinstance(answer, (list, tuple)) else (answer,)
 
-    def shut_down(self) -> bool:
-        """End the session as soon as no transaction is under way (RFC 5321 section 3.8).
+    def shut_down(self, reply: Reply = say.SHUTTING_DOWN) -> bool:
+        """End the session with this reply as soon as no transaction is under way (RFC 5321 section 3.8).
 
         Returns:
             True if that is now: the adapter asks for the next need.
         """
-        self._ending = True
+        self._last_word = reply
         if not self._open and self.core.unanswered is None and not self.core.closed:
-            self.core.close(None if self._handshaking else say.SHUTTING_DOWN)
+            self.core.close(None if self._handshaking else reply)
         return self.core.closed
 
     @property
@@ -207,8 +205,8 @@ class ServerDriver(Driver):
                 break
             if (self._open and not core.in_transaction) or kind is c.Rset:
                 yield from self._transaction_dropped()
-            if self._ending and not self._open and not core.closed:
-                core.close(say.SHUTTING_DOWN)
+            if self._last_word is not None and not self._open and not core.closed:
+                core.close(self._last_word)
             if core.unsent >= _TURN:
                 yield WRITE
         yield from self._farewell()
@@ -358,6 +356,8 @@ class ServerDriver(Driver):
             self._behind_header, self._header = self._header[size:], None
             take_header(self._session, header)
             del self.receive
+            if self.introduced is not None:
+                self.introduced()
         elif not octets:
             self.core.close()
 

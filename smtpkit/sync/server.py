@@ -1,15 +1,18 @@
 """The blocking server: listens, runs a driver for each connection, and calls the session's hooks."""
 
 from threading import Event, Lock
+from time import monotonic
 
+from smtpkit.admission import Admission
 from smtpkit.endpoints import Listener
 from smtpkit.errors import ReplyError
+from smtpkit.observing import ServerWatch
 from smtpkit.protocol.needs import CLOSE, DONE
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
-from smtpkit.serving import NO_SESSION, Admission, ServerLog, ServerSettings, overridden, session_id
+from smtpkit.serving import NO_SESSION, ServerSettings, overridden, session_id
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.sockets import Acceptor
 from smtpkit.sync.transport import Transport, wait
@@ -20,11 +23,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from types import TracebackType
     from typing import Any, Self
 
+    from smtpkit.certificates import Certificates
+    from smtpkit.observing import ServerObserver
     from smtpkit.protocol.config import ServerConfig
+    from smtpkit.protocol.ledger import Ledger
     from smtpkit.protocol.limits import Limits
     from smtpkit.protocol.needs import Call
     from smtpkit.protocol.transcript import Transcript
@@ -39,20 +45,21 @@ class Server:
     One thread accepts, and each connection has a thread.  `close()` may be called from any thread.
 
     Attributes:
-        counters: since it began, "connections", those of them that were "refused", and "messages" accepted.
+        counters: numbers since it began, by the names in `smtpkit.observing.COUNTERS`, and "over_" and the name for
+            each limit that was reached.
     """
 
     def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
         self._make_session = make_session
         self._settings = settings
-        self._admission = Admission(settings.config.limits)
-        self._log = ServerLog()
+        self._admission = Admission(settings.config.limits, settings.ledger)
         self._acceptor = Acceptor(self._connected)
         self._connections: set[_Connection] = set()
         self._lock = Lock()
         self._closed = Event()
         self._gone = Event()
-        self.counters = {"connections": 0, "refused": 0, "messages": 0}
+        self._watch = ServerWatch(settings.ledger, settings.observer, Lock())
+        self.counters = self._watch.counters
 
     def __repr__(self) -> str:
         return f"<Server on {self.addresses}, {self.connections} connections>"
@@ -133,8 +140,17 @@ class Server:
         if self._connections:
             wait(self._gone, _LAST_WAIT)
 
-    def _connected(self, implicit_tls: bool) -> Transport:
-        return _Connection(self, implicit_tls).transport
+    def reload_tls(self) -> None:
+        """Read the files of certificates anew: connections that come get what is in them, the others go on.
+
+        Raises:
+            TLSError: they cannot be used; the server goes on with those that it has.
+            RuntimeError: TLS was given as an SSLContext, or there is none.
+        """
+        self._settings.reload_tls()
+
+    def _connected(self, listener: Listener, peer: "Any") -> Transport:
+        return _Connection(self, listener, peer).transport
 
     def _new_session(self) -> Session:
         try:
@@ -142,10 +158,10 @@ class Server:
             if not isinstance(session, Session):
                 raise TypeError(f"the session factory made {session!r}, which is no Session of this adapter")
             session.id = session_id()
-        except Exception:  # noqa: BLE001 (the user's code)
+        except Exception as error:  # noqa: BLE001 (the user's code)
             session = _NoSession()
             session.id = session_id()
-            self._log.failed(session, "the session factory")
+            self._watch.failed(session, "the session factory", error)
         return session
 
 
@@ -159,11 +175,16 @@ class _NoSession(Session):
 class _Connection:
     """One client: its driver, its session, and the calls of the session's hooks."""
 
-    __slots__ = ("_address", "_admitted", "_driver", "_server", "_session", "transport")
+    __slots__ = ("_address", "_admitted", "_believed", "_driver", "_server", "_session", "_since", "transport")
 
-    def __init__(self, server: Server, implicit_tls: bool) -> None:
+    def __init__(self, server: Server, listener: Listener, peer: "Any") -> None:
         settings = server._settings
-        core = ServerConnection(settings.config, transcript=settings.new_transcript())
+        proxied = settings.stands_behind_proxy(listener)
+        self._believed = settings.believes(peer)
+        trusted = self._believed is True and not proxied  # behind a proxy, peer is not the client
+        config = settings.config_for(trusted=trusted)
+        core = ServerConnection(config, transcript=settings.new_transcript())
+        core.notice = self._noticed
         session = self._session = server._new_session()
         self._server = server
         self._driver = ServerDriver(
@@ -171,34 +192,71 @@ class _Connection:
             session,
             overridden(type(session), Session),
             make_tls=settings.make_tls,
-            implicit_tls=implicit_tls,
-            proxy_protocol=settings.proxy_protocol,
+            implicit_tls=listener.implicit_tls,
+            proxy_protocol=proxied,
+            trusted=trusted,
         )
+        if proxied:
+            self._driver.introduced = self._introduced
+        self._address = ""
         self._admitted = False
+        self._since = monotonic()
+        limits, auth = config.limits, config.auth
         self.transport = Transport(
             self._driver,
             opened=self._opened,
             serve=self._serve,
             ended=self._ended,
-            unread=settings.config.limits.unread,
+            unread=limits.unread_before_login if auth is not None and auth.required else limits.unread,
         )
 
     def _opened(self) -> None:
         server, session = self._server, self._session
         session.peer = peer = self.transport.peer or ""
-        self._address = peer[0] if isinstance(peer, tuple) else ""  # whose connection it is, whoever sends by it
         session.local = self.transport.local or ""
+        self.transport.set_deadline(server._settings.config.limits.total)
         with server._lock:
-            refusal = server._admission.enter(self._address)
-            self._admitted = refusal is None
             server._connections.add(self)
-            server.counters["connections"] += 1
-            server.counters["refused"] += refusal is not None
-            if server._closed.is_set():
-                refusal = SHUTTING_DOWN
+        server._watch.came(session)
+        if self._believed is False and self._driver.introduced is not None:
+            # It may be no proxy, and what it says is not read: it hears nothing either.
+            self._driver.core.close()
+            server._watch.turned_away(session, "", NO_SESSION)
+        else:
+            # Behind a proxy it is not known yet whose connection it is.
+            self._admit("" if self._driver.introduced is not None or isinstance(peer, str) else peer[0])
+
+    def _introduced(self) -> None:
+        # A PROXY header has said who the client is.
+        peer = self._session.peer
+        if self._admitted and isinstance(peer, tuple):
+            self._leave()
+            self._admit(peer[0])
+
+    def _admit(self, address: str) -> None:
+        server, session = self._server, self._session
+        self._address = address
+        with server._lock:
+            refusal, limit = server._admission.enter(address, monotonic())
+        self._admitted = refusal is None
+        if server._closed.is_set():
+            refusal = SHUTTING_DOWN
         if refusal is not None:
             self._driver.turn_away(refusal)
-        server._log.opened(session)
+            server._watch.turned_away(session, limit, refusal)
+        elif address or self._driver.introduced is None:
+            server._watch.let_in(session)
+
+    def _leave(self) -> None:
+        if self._admitted:
+            self._admitted = False
+            with self._server._lock:
+                self._server._admission.leave(self._address)
+
+    def _noticed(self, name: str) -> None:
+        self._server._watch.noticed(self._session, name)
+        if name == "login":
+            self.transport.unread = self._server._settings.config.limits.unread
 
     def _serve(self, need: "Any") -> None:
         transport, driver = self.transport, self._driver
@@ -206,11 +264,14 @@ class _Connection:
             while need is not CLOSE:
                 need = transport.until(driver.next, self._call(need))
         except Exception:  # noqa: BLE001 (the server goes on)
-            self._server._log.failed(self._session, "the connection")
+            self._server._watch.failed(self._session, "the connection")
 
     def _call(self, need: "Call") -> "Any":
         # What the hook returns; what it raises is an answer too.
-        name, session = need.name, self._session
+        name, session, watch = need.name, self._session, self._server._watch
+        if name == "on_login" and (refusal := watch.bars_login(session)) is not None:
+            return refusal
+        began = monotonic()
         try:
             hook = getattr(session, name)
             if name == "on_body":
@@ -220,14 +281,14 @@ class _Connection:
             answer = checked(name, answer, self._driver.replies)
         except ReplyError as error:
             answer = error.reply
-        except Exception:  # noqa: BLE001 (whatever the user's code raises is answered 451)
+        except Exception as error:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
-                self._server._log.failed(session, name)
+                watch.failed(session, name, error)
             answer = INTERNAL_ERROR
         if name in ("on_message", "on_body"):
-            with self._server._lock:
-                self._server.counters["messages"] += self._driver.accepts(answer)
-            self._server._log.message(session, self._driver, answer)
+            farewell = watch.answered(session, self._driver, answer, monotonic() - began)
+            if farewell is not None:
+                self._driver.shut_down(farewell)
         return answer
 
     def _stream_to(self, hook: "Callable[[Any], Any]") -> "Any":
@@ -244,13 +305,13 @@ class _Connection:
 
     def _ended(self) -> None:
         server = self._server
+        admitted = self._admitted
+        self._leave()
+        server._watch.closed(self._session, admitted, monotonic() - self._since)
         with server._lock:
             server._connections.discard(self)
-            if self._admitted:
-                server._admission.leave(self._address)
             if not server._connections and server._closed.is_set():
                 server._gone.set()
-        server._log.closed(self._session)
 
 
 def serve(
@@ -260,7 +321,7 @@ def serve(
     *,
     hostname: str | None = None,
     config: "ServerConfig | None" = None,
-    tls: "ssl.SSLContext | tuple[str, str] | None" = None,
+    tls: "ssl.SSLContext | Certificates | tuple[str, str | None] | str | Callable[[], ssl.SSLContext] | None" = None,
     implicit_tls: bool = False,
     auth: "Any" = None,
     limits: "Limits | None" = None,
@@ -269,6 +330,9 @@ def serve(
     listeners: "Sequence[Listener] | None" = None,
     reuse_port: bool = False,
     proxy_protocol: bool = False,
+    trusted: "Iterable[str] | None" = None,
+    ledger: "Ledger | None" = None,
+    observer: "ServerObserver | None" = None,
     transcript: "Transcript | Callable[[], Transcript] | None" = None,
     **settings: "Any",
 ) -> Server:
@@ -280,7 +344,8 @@ def serve(
         host, port: where to listen; port 0 picks a free one.
         hostname: the name in greeting and EHLO reply; None for the host's own.
         config: a ServerConfig; what else is given here wins over it.
-        tls: SSLContext, or (certfile, keyfile): offers STARTTLS.
+        tls: offers STARTTLS: a PEM file with certificate and key, a pair of files, Certificates, an SSLContext, or a
+            callable that makes one; `reload_tls()` reads files anew, and calls the callable again.
         implicit_tls: whether TLS begins with the first octet instead.
         auth: AuthPolicy, or what it verifies with: login is then required; or "required" or "optional", where the
             session's `on_login` is asked.
@@ -290,7 +355,12 @@ def serve(
         listeners: several endpoints, in place of all these.
         reuse_port: whether several processes may listen on the port.
         proxy_protocol: whether each connection begins with a PROXY header, version 1 or 2, which then says who
-            the peer is.  Only where nobody but the proxy can connect: whatever it says is believed.
+            the peer is.  Without `trusted` only where nobody but the proxy can connect: whatever it says is believed.
+        trusted: addresses and networks whose word about others is taken: PROXY headers come from them alone, and they
+            are offered XCLIENT and XFORWARD; "unix" for unix sockets.
+        ledger: what came from each address lately, with limits; None for one that bars an address from logging in
+            after 100 failures in ten minutes.
+        observer: a ServerObserver, told of what happens.
         transcript: records every session; or a callable that gives each its own.
         settings: further arguments of ServerConfig, such as `lmtp` or `max_message_size`.
 
@@ -301,13 +371,9 @@ def serve(
         TypeError, ValueError: the arguments do not fit together.
         OSError: on entering, the address cannot be bound.
     """
-    endpoints = (
-        list(listeners)
-        if listeners is not None
-        else [Listener(host, port, unix=unix, sock=sock, implicit_tls=implicit_tls, reuse_port=reuse_port)]
-    )
+    endpoint = Listener(host, port, unix=unix, sock=sock, implicit_tls=implicit_tls, reuse_port=reuse_port)
     made = ServerSettings(
-        endpoints,
+        [endpoint] if listeners is None else list(listeners),
         hostname=hostname,
         config=config,
         tls=tls,
@@ -315,6 +381,9 @@ def serve(
         limits=limits,
         transcript=transcript,
         proxy_protocol=proxy_protocol,
+        trusted=trusted,
+        ledger=ledger,
+        observer=observer,
         **settings,
     )
     return Server(session_factory(handler), made)

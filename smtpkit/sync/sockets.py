@@ -7,6 +7,7 @@ import socket
 import threading
 from time import monotonic
 
+from smtpkit.endpoints import EXHAUSTED, PAUSE, out_of_resources
 from smtpkit.reaching import ATTEMPT_DELAY, Address, given_as_number, order, too_late, unreachable
 from smtpkit.sync.transport import Transport
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from smtpkit.endpoints import Listener
     from smtpkit.protocol.client_driver import ClientDriver
 
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SHORTEST = 0.001  # seconds; 0 would mean not to wait
-_PAUSE = 1.0  # seconds
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EWOULDBLOCK})
 
 
@@ -30,13 +29,13 @@ class Acceptor:
     """The sockets that a server listens on, and the thread that accepts.
 
     Args:
-        connected: makes the Transport of a new connection; told whether TLS begins with the first octet.
+        connected: makes the Transport of a new connection; told where it came in, and the peer's address.
 
     Attributes:
         addresses: what it listens on, or did: (host, port), or the path of a unix socket.
     """
 
-    def __init__(self, connected: "Callable[[bool], Transport]") -> None:
+    def __init__(self, connected: "Callable[[Listener, Any], Transport]") -> None:
         self.addresses: list[Any] = []
         self._connected = connected
         self._selector = selectors.DefaultSelector()
@@ -55,7 +54,7 @@ class Acceptor:
         for listener in listeners:
             for sock in listener.open():
                 sock.setblocking(False)
-                self._selector.register(sock, selectors.EVENT_READ, listener.implicit_tls)
+                self._selector.register(sock, selectors.EVENT_READ, listener)
                 address = sock.getsockname()
                 self.addresses.append(address[:2] if isinstance(address, tuple) else address)
             self._opened.append(listener)
@@ -88,14 +87,15 @@ class Acceptor:
         finally:
             self._close_sockets()
 
-    def _accept(self, listening: socket.socket, implicit_tls: bool) -> None:
+    def _accept(self, listening: socket.socket, listener: "Listener") -> None:
         try:
             sock, peer = listening.accept()
         except OSError as error:
-            if error.errno in _EXHAUSTED:
-                self._closed.wait(_PAUSE)  # until others have gone
+            if error.errno in EXHAUSTED:
+                out_of_resources(error)
+                self._closed.wait(PAUSE)
             return  # else this client has gone again
-        transport = self._connected(implicit_tls)
+        transport = self._connected(listener, peer)
         try:
             transport.connection_made(sock, peer)
         except RuntimeError:  # no more threads

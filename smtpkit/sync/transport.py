@@ -51,6 +51,7 @@ class Transport:
         unread: int = 0,
     ) -> None:
         self.driver = driver
+        self.unread = unread
         self.closed = False
         self.local: Any = None
         self.peer: Any = None
@@ -195,7 +196,7 @@ class Transport:
             self._send(octets)
         except BlockingIOError:
             self._read_ready()
-            self.driver.timed_out(flushed=False)
+            self._time_out(flushed=False)
         except OSError as error:
             self._read_ready()
             self.driver.lost(error, flushed=False)
@@ -218,9 +219,11 @@ class Transport:
             return
         started = monotonic()
         try:
+            if self._deadline is not None and started >= self._deadline:
+                raise BlockingIOError  # whatever comes
             octets = self._received()
         except BlockingIOError:
-            self.driver.timed_out()
+            self._time_out(flushed=True)
             return
         except OSError as error:
             self.driver.lost(error)
@@ -286,6 +289,10 @@ class Transport:
             self._due = now + self.driver.timeout
         due = self._due if self._deadline is None else min(self._due, self._deadline)
         return max(due - now, _SHORTEST)
+
+    def _time_out(self, *, flushed: bool) -> None:
+        self.driver.overdue = self._deadline is not None and monotonic() >= self._deadline - _SHORTEST
+        self.driver.timed_out(flushed=flushed)
 
     def _set_timeout(self, option: int, seconds: float) -> None:
         # In the kernel: a time-out of Python's own costs a poll() for each read.

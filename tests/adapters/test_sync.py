@@ -62,7 +62,7 @@ def test_a_process_out_of_files_or_threads_goes_on_when_it_has_them_again(monkey
 
     monkeypatch.setattr(socket.socket, "accept", accepting)
     monkeypatch.setattr(threading.Thread, "start", starting)
-    monkeypatch.setattr("smtpkit.sync.sockets._PAUSE", 0.01)
+    monkeypatch.setattr("smtpkit.sync.sockets.PAUSE", 0.01)
     with served() as server:
         with pytest.raises(ConnectionLost):
             smtpkit.sync.connect(*server.address)

@@ -78,17 +78,11 @@ class TestHooks:
         assert codes(answer) == said
 
     @pytest.mark.parametrize(
-        ("answer", "accepted"),
-        [
-            (None, True),
-            (Reply(250), True),
-            (Reply(550), False),
-            ([Reply(450), Reply(250)], True),
-            ([Reply(450)], False),
-        ],
+        ("answer", "replies"),
+        [(None, (None,)), (Reply(550), (Reply(550),)), ([Reply(450), Reply(250)], (Reply(450), Reply(250)))],
     )
-    def test_what_counts_as_an_accepted_message(self, answer, accepted):
-        assert ready().driver.accepts(answer) is accepted
+    def test_an_answer_is_a_reply_or_several(self, answer, replies):
+        assert ready().driver.replies_of(answer) == replies
 
     def test_a_positive_reply_takes_the_place_of_the_standard_one(self):
         adapter = ready(hooks={"on_rcpt": Reply(251, "will forward"), "on_message": Reply(250, "queued as 7")})
@@ -169,14 +163,6 @@ class TestMessages:
         adapter.say(DATA + b".\r\n")
         assert adapter.names == ["on_message", "on_reset"]
         assert adapter.closed
-
-    def test_its_line_for_the_log(self):
-        said = []
-        adapter = ready(hooks={"on_message": lambda message: said.append(adapter.driver.summary(Reply(250, "queued")))})
-        adapter.say(DATA + b"hi\r\n.\r\n")
-        assert said == ["from=<a@a.example> recipients=1 size=4 250 queued"]
-        assert adapter.driver.summary(None) == "from=<> recipients=0 size=0 accepted"
-        assert adapter.driver.summary([Reply(250, "yes"), Reply(452, "full")]).endswith("size=0 250 yes, 452 full")
 
     def test_nothing_is_collected_for_nobody(self):
         adapter = ready()
@@ -265,7 +251,7 @@ class TestStreams:
         error = adapter.calls[1][1]
         assert isinstance(error, ConnectionLost)
         assert error.stage == "body"
-        assert adapter.driver.summary(say.INTERNAL_ERROR).endswith("cut off")
+        assert adapter.driver.replies_of(say.INTERNAL_ERROR) == ()
         if ending == EHLO:
             # The next message is one of its own.
             assert codes(adapter.say(DATA + b".\r\n"))[-1] == 250
@@ -298,15 +284,15 @@ class TestStreams:
         assert adapter.closed
         assert adapter.names == ["on_body", "on_reset"]
 
-    def test_the_line_for_the_log_has_the_size(self):
+    def test_at_the_end_of_a_body_its_size_is_known(self):
         said = []
 
         def on_body(driver):
             yield from reading([])(driver)
-            said.append(driver.summary(None))
+            said.append((driver.core.size, len(driver.core.recipients)))
 
         ready(hooks={"on_body": on_body}).say(DATA + b"hi\r\n.\r\n")
-        assert said == ["from=<a@a.example> recipients=1 size=4 accepted"]
+        assert said == [(4, 1)]
 
     def test_commands_between_chunks_are_answered_in_turns(self):
         adapter = ready(hooks={"on_body": reading([])})

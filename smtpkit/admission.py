@@ -1,0 +1,99 @@
+"""Whom a server lets in, and whose word about others it takes."""
+
+from smtpkit.protocol.standard_replies import TOO_MANY_CONNECTIONS
+
+__all__ = ["Admission", "TrustedPeers"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from smtpkit.protocol.ledger import Ledger
+    from smtpkit.protocol.limits import Limits
+    from smtpkit.wire.replies import Reply
+
+_AT_THE_DOOR = ("connections", "messages", "recipients", "errors")  # failed logins only bar the way to a login
+
+
+class Admission:
+    """Counts connections in all and from each address, against the limits and the ledger.
+
+    Args:
+        limits: of connections in all, and from one address.
+        ledger: what came from each address lately.
+
+    Attributes:
+        connections: those that are in.
+    """
+
+    def __init__(self, limits: "Limits", ledger: "Ledger") -> None:
+        self._limits = limits
+        self._ledger = ledger
+        self._by_address: dict[str, int] = {}
+        self.connections = 0
+
+    def enter(self, address: str, now: float) -> "tuple[Reply | None, str]":
+        """A connection comes.
+
+        Args:
+            address: whose it is; "" where that is not known, and only the limit of all holds.
+            now: seconds, of the ledger's clock.
+
+        Returns:
+            The reply that turns it away, with the name of the limit; (None, "") lets it in.
+        """
+        count = self._by_address.get(address, 0)
+        if self.connections >= self._limits.connections:
+            return TOO_MANY_CONNECTIONS, "connections"
+        if address and count >= self._limits.per_address:
+            return TOO_MANY_CONNECTIONS, "per_address"
+        ledger = self._ledger
+        for kind in _AT_THE_DOOR if address else ():
+            if kind in ledger.limits and (refusal := ledger.refusal(address, kind, now)) is not None:
+                return refusal, "ledger"
+        ledger.add(address, "connections", now)
+        self.connections += 1
+        self._by_address[address] = count + 1
+        return None, ""
+
+    def leave(self, address: str) -> None:
+        """A connection that entered has gone."""
+        self.connections -= 1
+        if self._by_address[address] == 1:
+            del self._by_address[address]
+        else:
+            self._by_address[address] -= 1
+
+
+class TrustedPeers:
+    """The addresses whose word about others is taken.
+
+    Args:
+        addresses: addresses and networks such as "192.0.2.7", "10.0.0.0/8" and "2001:db8::/32"; "unix" for whoever
+            connects to a unix socket.
+
+    Raises:
+        ValueError: one is none of these.
+    """
+
+    def __init__(self, addresses: "Iterable[str]") -> None:
+        from ipaddress import ip_network
+
+        if isinstance(addresses, str):
+            raise ValueError("trusted= takes a list of addresses and networks")
+        given = list(addresses)
+        self._unix = "unix" in given
+        self._networks = [ip_network(each) for each in given if each != "unix"]
+
+    def __contains__(self, peer: "Any") -> bool:
+        if not isinstance(peer, tuple):
+            return self._unix
+        from ipaddress import ip_address
+
+        try:
+            address = ip_address(peer[0].partition("%")[0])
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self._networks)
