@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+import os
 import ssl
 import sys
 from pathlib import Path
+from shutil import which
 
 from floor import serve_floor
 
-__all__ = ["SERVERS", "missing"]
+__all__ = ["CERTIFICATE", "SERVERS", "TLS", "missing"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
-CERTIFICATE = Path(__file__).resolve().parent.parent / "tests" / "certificates" / "server.pem"
+_HERE = Path(__file__).resolve().parent
+CERTIFICATE = _HERE.parent / "tests" / "certificates" / "server.pem"
 _OCTETS = 512 * 1024 * 1024
 
 
@@ -154,20 +157,36 @@ def _twisted(variant: str) -> None:
     running.run()
 
 
+def _smtp_server(variant: str) -> None:
+    # In place of this process: whoever started it knows its number.
+    os.execvp("node", ["node", str(_HERE / "node" / "server.mjs")])
+
+
+def _go_smtp(variant: str) -> None:
+    os.execv(_HERE / "go" / "server", ["server"])
+
+
 SERVERS = {
     "floor": _floor,
     "smtpkit.asyncio": _smtpkit_asyncio,
     "smtpkit.sync": _smtpkit_sync,
     "aiosmtpd": _aiosmtpd,
-    "twisted": _twisted,
+    "Twisted": _twisted,
+    "smtp-server": _smtp_server,
+    "go-smtp": _go_smtp,
 }
+TLS = ("smtpkit.asyncio", "smtpkit.sync", "aiosmtpd")  # those that have a variant ":tls"
 
 
 def missing(name: str) -> bool:
     """Whether a peer is not installed."""
     from importlib.util import find_spec
 
-    return name in ("aiosmtpd", "twisted") and find_spec(name) is None
+    if name == "smtp-server":
+        return which("node") is None or not (_HERE / "node" / "node_modules" / name).is_dir()
+    if name == "go-smtp":
+        return not (_HERE / "go" / "server").exists()
+    return name in ("aiosmtpd", "Twisted") and find_spec(name.lower()) is None
 
 
 def main() -> None:

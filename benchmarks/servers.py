@@ -1,4 +1,4 @@
-"""CPU time and memory of servers, against aiosmtpd and against the floor of asyncio."""
+"""CPU time and memory of servers, against those of other libraries and against the floor of asyncio."""
 
 import argparse
 import gc
@@ -8,7 +8,7 @@ from measure import Timing
 from messages import base64_body
 from processes import Child, cpu_seconds, memory, pin, reset_peak
 from report import table
-from server_process import CERTIFICATE, missing
+from server_process import CERTIFICATE, SERVERS, TLS, missing
 
 _KIB, _MIB = 1024, 1024 * 1024
 _OWN = ("smtpkit.asyncio", "smtpkit.sync")
@@ -24,19 +24,21 @@ _CELLS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds, no memory")
-    parser.add_argument("--twisted", action="store_true", help="measure Twisted too")
+    parser.add_argument(
+        "--servers", nargs="+", choices=SERVERS, default=list(SERVERS), help="only these, and the floor"
+    )
     parser.add_argument("--cells", nargs="+", choices=_CELLS, default=list(_CELLS), help="only these")
     parser.add_argument("--no-memory", action="store_true")
     options = parser.parse_args()
-    names = ["floor", *_OWN, "aiosmtpd", *(["twisted"] if options.twisted else [])]
+    names = [name for name in SERVERS if name == "floor" or name in options.servers]
     for name in [name for name in names if missing(name)]:
-        print(f"{name} is not installed: left out")
+        print(f"{name} is not installed: left out; README.md says how to bring it")
         names.remove(name)
     pin("load")
     rounds, seconds = (2, 0.15) if options.quick else (5, 0.35)
     _show_cpu(names, _cpu(names, options.cells, rounds, seconds))
     if not (options.quick or options.no_memory):
-        _show_memory([name for name in names if name != "twisted"])
+        _show_memory(names)
 
 
 def _cpu(names: list[str], cells: list[str], rounds: int, seconds: float) -> dict[tuple[str, str], Timing]:
@@ -93,7 +95,7 @@ def _show_cpu(names: list[str], timings: dict[tuple[str, str], Timing]) -> None:
 def _show_memory(names: list[str]) -> None:
     idle = [["plain", *(f"{_idle(name):.1f}" for name in names)]]
     if CERTIFICATE.exists():
-        idle.append(["TLS", *("" if name == "floor" else f"{_idle(name, tls=True):.1f}" for name in names)])
+        idle.append(["TLS", *(f"{_idle(name, tls=True):.1f}" if name in TLS else "" for name in names)])
     else:
         print(f"{CERTIFICATE} is missing: no TLS")
     print(table("Servers: KiB for an idle connection", ["", *names], idle))
