@@ -37,8 +37,8 @@ CORE = """
     dot_stuff dot_unstuff parse_command parse_reply
 """
 ADAPTER = """
-    Certificates Client ClientStats Ledger Listener Message Observer Pool Receipt Relay RelaySession Server ServerObserver
-    Session connect send_message serve
+    Certificates Client ClientStats Ledger Listener Message Observer Pool Receipt Relay RelaySession Server
+    ServerObserver Session connect send_message serve
 """
 
 

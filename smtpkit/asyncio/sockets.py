@@ -42,6 +42,7 @@ class Acceptor:
         self._opened: list[Listener] = []
         self._coming: set[asyncio.Task[Any]] = set()  # connections on their way to their transports
         self._pausing: set[asyncio.TimerHandle] = set()
+        self._accepting: list[asyncio.Task[None]] = []  # where the loop has no readers
 
     async def open(self, listeners: "Iterable[Listener]") -> None:
         """Listen.
@@ -66,15 +67,21 @@ class Acceptor:
             self._pausing.pop().cancel()
         while self._sockets:
             sock, _ = self._sockets.popitem()
-            self._loop.remove_reader(sock)
+            if not self._accepting:
+                self._loop.remove_reader(sock)
             sock.close()
+        for task in self._accepting:
+            task.cancel()
         while self._opened:
             self._opened.pop().remove()
         if self._coming:
             await asyncio.wait(self._coming)
 
     def _listen(self, sock: socket.socket) -> None:
-        self._loop.add_reader(sock, self._accept, sock)
+        try:
+            self._loop.add_reader(sock, self._accept, sock)
+        except NotImplementedError:  # as Windows has it
+            self._accepting.append(self._loop.create_task(self._accept_each(sock)))
 
     def _accept(self, listening: socket.socket) -> None:
         listener = self._sockets[listening]
@@ -89,6 +96,18 @@ class Acceptor:
                     self._pause(listening)
                 return  # else this client has gone again
             self._take(sock, listener, peer)
+
+    async def _accept_each(self, listening: socket.socket) -> None:
+        listener = self._sockets[listening]
+        while True:
+            try:
+                sock, peer = await self._loop.sock_accept(listening)
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    out_of_resources(error)
+                    await asyncio.sleep(PAUSE)
+            else:
+                self._take(sock, listener, peer)
 
     def _take(self, sock: socket.socket, listener: "Listener", peer: "Any") -> None:
         def make() -> Transport:

@@ -1,0 +1,104 @@
+"""Endpoints: what a process was started with, and what cannot be one."""
+
+import contextlib
+import os
+import socket
+
+import pytest
+
+from smtpkit.endpoints import Listener
+
+OWN = str(os.getpid())
+
+
+@pytest.fixture
+def inherited(monkeypatch):
+    """Makes file descriptors of sockets in a row, as systemd hands them over."""
+    made = []
+
+    def make(*kinds):
+        # Numbers far from those in use.
+        first = 700
+        for place, kind in enumerate(kinds):
+            with socket.socket(type=kind) as sock:
+                sock.bind(("127.0.0.1", 0))
+                os.dup2(sock.fileno(), first + place)
+            made.append(first + place)
+        monkeypatch.setattr("smtpkit.endpoints._FIRST_INHERITED", first)
+
+    yield make
+    for number in made:
+        with contextlib.suppress(OSError):  # its socket was closed
+            os.close(number)
+
+
+def test_names_say_what_is_spoken_on_a_socket(inherited):
+    inherited(socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_STREAM)
+    environ = {"LISTEN_PID": OWN, "LISTEN_FDS": "3", "LISTEN_FDNAMES": "smtp:submissions:proxied"}
+    listeners = Listener.inherited(environ=environ, proxy_protocol=["proxied"])
+    assert [(each.implicit_tls, each.proxy_protocol) for each in listeners] == [
+        (False, False),
+        (True, False),
+        (False, True),
+    ]
+    for listener in listeners:
+        (sock,) = listener.open()
+        assert not sock.get_inheritable()
+        listener.remove()
+        sock.close()
+
+
+def test_sockets_may_have_no_names(inherited):
+    inherited(socket.SOCK_STREAM)
+    (listener,) = Listener.inherited(environ={"LISTEN_PID": OWN, "LISTEN_FDS": "1"})
+    assert not listener.implicit_tls
+    listener.sock.close()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"LISTEN_PID": "1", "LISTEN_FDS": "1"},
+        {"LISTEN_PID": OWN, "LISTEN_FDS": "0"},
+        {"LISTEN_PID": OWN, "LISTEN_FDS": "x"},
+        {"LISTEN_FDS": "1"},
+    ],
+)
+def test_a_process_that_was_started_without_sockets_has_none(environ):
+    with pytest.raises(OSError, match="was not started with sockets"):
+        Listener.inherited(environ=environ)
+
+
+def test_the_environment_is_that_of_the_process(monkeypatch):
+    monkeypatch.delenv("LISTEN_FDS", raising=False)
+    with pytest.raises(OSError, match="LISTEN_FDS"):
+        Listener.inherited()
+
+
+def test_what_takes_no_connections_is_refused(inherited):
+    inherited(socket.SOCK_DGRAM)
+    with pytest.raises(OSError, match="no socket that takes connections"):
+        Listener.inherited(environ={"LISTEN_PID": OWN, "LISTEN_FDS": "1"})
+
+
+def test_what_is_no_socket_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("smtpkit.endpoints._FIRST_INHERITED", 700)
+    file = os.open(tmp_path / "file", os.O_CREAT | os.O_RDONLY)
+    os.dup2(file, 700)
+    try:
+        with pytest.raises(OSError, match="file descriptor 700 is no socket"):
+            Listener.inherited(environ={"LISTEN_PID": OWN, "LISTEN_FDS": "1"})
+    finally:
+        os.close(file)
+        os.close(700)
+
+
+def test_an_address_of_both_families_has_one_port():
+    sockets = Listener("", 0).open()
+    try:
+        assert len({sock.getsockname()[1] for sock in sockets}) == 1
+        assert {sock.family for sock in sockets} == {socket.AF_INET, socket.AF_INET6}
+    finally:
+        for sock in sockets:
+            sock.close()
