@@ -49,8 +49,7 @@ class Profile:
     plain_prompt: str = "334 "
     go_ahead: str = "354 Go ahead"
     done: str = "250 2.0.0 OK"
-    idle: float | None = None  # seconds
-    idle_words: str = "421 4.4.2 Timeout"
+    idle_words: str = ""  # of a server that gives silent clients up
     messages: int | None = None  # of one connection
     enough: str = "421 4.3.0 Too many messages"
     ehlo_resets: bool = False
@@ -142,7 +141,6 @@ PROFILES = {
         too_many_at_end=True,
         go_ahead="354 End data with <CR><LF>.<CR><LF>",
         done="250 Ok 0102018f0a1b2c3d-00000000-0000-0000-0000-000000000000-000000",
-        idle=0.1,
         idle_words="451 4.4.2 Timeout waiting for data from client.",
     ),
     "sendgrid": Profile(
@@ -220,6 +218,7 @@ class Provider:
         commands: the first word of each line, of all sessions.
         faults: what a client must not do.
         names: what clients called themselves.
+        is_impatient: whether silence has lasted too long.
     """
 
     def __init__(self, profile, implicit=False):
@@ -230,6 +229,7 @@ class Provider:
         self.faults = []
         self.names = set()
         self.sending = 0
+        self.is_impatient = False
         self.lock = threading.Lock()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(CERTIFICATES / "server.pem")
@@ -304,9 +304,10 @@ class Session:
     def run(self):
         self.say(self.profile.greeting)
         while True:
-            if self.profile.idle and self.user and not self.sender and not self.arrives(self.profile.idle):
-                self.say(self.profile.idle_words)
-                return
+            while self.profile.idle_words and not self.arrives():
+                if self.provider.is_impatient:
+                    self.say(self.profile.idle_words)
+                    return
             line = self.line()
             verb, _, rest = line.partition(" ")
             self.provider.commands.append(verb.upper())
@@ -318,8 +319,9 @@ class Session:
             elif act(rest) == "over":
                 return
 
-    def arrives(self, seconds):
-        return bool(self.buffer) or bool(select.select([self.sock], [], [], seconds)[0])
+    def arrives(self):
+        pending = self.secure and self.sock.pending()
+        return bool(self.buffer or pending or select.select([self.sock], [], [], 0.02)[0])
 
     def do_ehlo(self, name):
         self.provider.names.add(name)
