@@ -1,5 +1,7 @@
 """What connect() makes of its arguments, and the words for what failed."""
 
+import errno
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from smtpkit.errors import (
     Timeout,
     TLSError,
 )
-from smtpkit.protocol import ClientConnection, Timeouts
+from smtpkit.protocol import ClientConfig, ClientConnection, Timeouts
 from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.tls import client_context
 from smtpkit.wire.commands import Ehlo, Helo, Lhlo, Noop
@@ -271,3 +273,39 @@ def test_an_error_gets_the_likely_cause(where, error, hint):
     assert diagnosed is error
     assert str(error).startswith(before)
     assert (hint in str(error)) if hint else (str(error) == before)
+
+
+UNREACHED = [
+    ("smtp://h", TimeoutError("h did not answer in time"), Timeout, "within 3 s: h did not .*nothing out to port 25"),
+    ("smtp://h:587", TimeoutError("h did not answer in time"), Timeout, r"answer in time \(connect\)$"),
+    ("smtp://h", ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), ConnectionLost, "refused; nothing"),
+    ("lmtp+unix:///s", ConnectionRefusedError(errno.ECONNREFUSED, "x"), ConnectionLost, r"refused \(connect\)$"),
+    (
+        "smtp://h",
+        OSError(errno.ECONNREFUSED, "none of its addresses answered: a (b)"),
+        ConnectionLost,
+        r"a \(b\); noth",
+    ),
+    ("smtp://h", OSError(errno.ENETUNREACH, "Network is unreachable"), ConnectionLost, r"is unreachable \(connect\)$"),
+    ("smtp://h", OSError("odd"), ConnectionLost, "odd"),
+    ("smtp://h", UnicodeError("label too long"), ConnectionLost, "that is no host name"),
+]
+
+
+@pytest.mark.parametrize(("where", "reason", "kind", "words"), UNREACHED)
+def test_a_server_that_is_not_reached_is_told_with_the_likely_cause(where, reason, kind, words):
+    error = settings(where).unreached(reason, 3)
+    assert type(error) is kind
+    assert error.stage == "connect"
+    assert re.search(words, str(error))
+
+
+def test_what_the_server_has_said_tells_more():
+    client = ClientConnection(ClientConfig())
+    client.receive_data(b"220 mx.example LMTP ready\r\n")
+    client.next_event()
+    error = settings("smtp://h").diagnosed(ReplyError(Reply(500, "no"), Helo("h.example")), client)
+    assert "try lmtp://" in str(error)
+    for url, words in (("smtp://h", "587 or 465"), ("smtp://h:587", "send without auth=")):
+        error = settings(url).diagnosed(NotSupported("no AUTH", extension="AUTH"), client)
+        assert words in str(error)

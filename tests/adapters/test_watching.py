@@ -200,6 +200,50 @@ class TestLog:
         assert "C: AUTH PLAIN <hidden>" in ours.lines
         assert ours.lines[-1] == "S: 221 2.0.0 mx.example closing"
 
+    @pytest.mark.parametrize("recorded", [False, True])
+    async def test_hides_what_answers_a_challenge_and_ends_with_what_was_cut_off(self, kit, log, recorded):
+        transcript = Transcript() if recorded else None
+
+        async def play(peer):
+            await peer.write(b"220 mx.example\r\n")
+            answers = [
+                "250-mx.example\r\n250 AUTH LOGIN",
+                "334 VXNlcm5hbWU6",
+                "334 UGFzc3dvcmQ6",
+                "235 Ok",
+                "250 Ok",
+                "250 Ok",
+            ]
+            for answer in [*answers, "354 Go on"]:
+                await peer.line()
+                await peer.write(f"{answer}\r\n".encode())
+            while await peer.line() != ".":
+                pass
+
+        async with kit.script(play) as address:
+            client = await kit.connected(address, auth=("user", SECRET), transcript=transcript)
+            with pytest.raises(ConnectionLost):
+                await client.send("a@a.example", "b@b.example", BODY)
+        lines = self.lines(log, logging.DEBUG)
+        assert lines.count("> <hidden>") == 2
+        assert f"> <{len(BODY)} octets of content>" in lines
+        assert "ZHczNuY2gt" not in log.text
+        if transcript is not None:
+            assert transcript.lines.count("C: <hidden>") == 2
+
+    async def test_is_nothing_where_nobody_has_imported_logging(self, kit, monkeypatch):
+        async with kit.serve(Choosy) as server:
+            monkeypatch.delitem(sys.modules, "logging")
+            async with kit.connect(server) as client:
+                assert (await client.send("a@a.example", TO, BODY)).accepted
+                with pytest.raises(RecipientsRefused):
+                    await client.send("a@a.example", "no@b.example", BODY)
+                assert client.stats.accepted == 1
+            monkeypatch.undo()
+        monkeypatch.delitem(sys.modules, "logging")
+        with pytest.raises(ConnectionLost):
+            await kit.connected(server.address)
+
     async def test_has_tls(self, kit, log):
         async with kit.serve(tls=kit.tls("server")) as server, kit.connect(server, cafile=kit.cafile, tls="required"):
             pass
