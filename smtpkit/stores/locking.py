@@ -1,6 +1,7 @@
 """The lock of a mailbox that others write to as well: other threads, and by dot-lock and fcntl other programs."""
 
 import os
+import socket
 import time
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _LOCKED = Reply(451, "The mailbox is in use by another program", "4.2.0")
 _AGAIN = 0.05  # seconds between attempts
 _STALE = 300.0  # seconds after which a dot-lock is of a program that has died; nobody holds one so long
+_MARK = 256  # octets of a dot-lock that are looked at
 
 
 class MailboxLock:
@@ -75,7 +77,7 @@ class MailboxLock:
             return True
         try:
             with open(self._dot, "x", opener=open_private) as file:
-                file.write(f"{os.getpid()}\n")
+                file.write(_mark(os.getpid()))
         except FileExistsError:
             self._remove_stale()
         else:
@@ -84,9 +86,27 @@ class MailboxLock:
 
     def _remove_stale(self) -> None:
         assert self._dot is not None
-        with suppress(OSError):
-            if time.time() - self._dot.stat().st_mtime > _STALE:
+        with suppress(OSError, ValueError):
+            if time.time() - self._dot.stat().st_mtime > _STALE or self._is_of_the_dead():
                 self._dot.unlink()
+
+    def _is_of_the_dead(self) -> bool:
+        # Of a process like this one, on this host, that was killed; others' locks are given their time.
+        assert self._dot is not None
+        with open(self._dot) as file:
+            found = file.read(_MARK)
+        number = int(found.partition(" ")[0])
+        if found != _mark(number):
+            return False
+        try:
+            os.kill(number, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
+def _mark(number: int) -> str:
+    return f"{number} {socket.gethostname()}\n"  # other programs read no further than the number
 
 
 def _wait(until: float) -> None:

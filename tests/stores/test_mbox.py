@@ -6,6 +6,7 @@ import mailbox
 import os
 import re
 import stat
+import subprocess
 import threading
 import time
 from contextlib import closing
@@ -177,6 +178,26 @@ def test_the_lock_of_a_program_that_died_is_removed(tmp_path, deliver, envelope,
     os.utime(lock, (long_ago, long_ago))
     deliver(store, envelope(), session(), b"x\r\n")
     assert not lock.exists()
+
+
+def test_the_lock_of_a_process_that_was_killed_is_removed_at_once(tmp_path, deliver, envelope, session):
+    store = Mbox(tmp_path / "mail", lock_timeout=0.2)
+    lock = tmp_path / "mail.lock"
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    for kept, mark in (
+        (True, locking._mark(os.getpid())),
+        (True, f"{gone.pid} another-host\n"),
+        (True, "no number"),
+        (False, locking._mark(gone.pid)),
+    ):
+        lock.write_text(mark)
+        if kept:
+            with pytest.raises(ReplyError):
+                deliver(store, envelope(), session(), b"x\r\n")
+        else:
+            deliver(store, envelope(), session(), b"x\r\n")
+        assert lock.exists() == kept
 
 
 def test_without_dot_lock_the_directory_need_not_be_written_to(tmp_path, deliver, envelope, session):
