@@ -1,6 +1,6 @@
 """What is told of a server while it lives: counters, log lines, an observer, and the ledger of addresses."""
 
-from contextlib import nullcontext
+from threading import Lock
 from time import monotonic
 
 from smtpkit.protocol.standard_replies import TOO_MUCH_OF_ADDRESS
@@ -10,7 +10,6 @@ __all__ = ["COUNTERS", "LIMIT_COUNTERS", "Receipt", "ServerObserver", "ServerWat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Any
 
     from smtpkit.protocol.ledger import Ledger
@@ -36,6 +35,9 @@ LIMIT_COUNTERS = (
     *("line", "commands", "errors", "errors_in_a_row", "recipients", "transactions", "max_message_size", "attempts"),
     *("connections", "per_address", "idle", "total", "minimum_rate", "ledger"),
 )
+
+
+_STANDARD = (None,)  # a message accepted with the usual reply
 
 
 class Receipt(Value):
@@ -116,15 +118,12 @@ class ServerWatch:
     Args:
         ledger: of addresses.
         observer: an observer, or None.
-        lock: held while counting; None where there is one thread.
 
     Attributes:
         counters: name to number; see COUNTERS and LIMIT_COUNTERS.
     """
 
-    def __init__(
-        self, ledger: "Ledger", observer: ServerObserver | None, lock: "AbstractContextManager[Any] | None" = None
-    ) -> None:
+    def __init__(self, ledger: "Ledger", observer: ServerObserver | None) -> None:
         # Not at import: a client would pay for it.
         from logging import DEBUG, INFO, getLogger
 
@@ -132,8 +131,9 @@ class ServerWatch:
         self._mail = getLogger("smtpkit.server.mail")
         self._debug, self._info = DEBUG, INFO
         self._ledger = ledger
+        self._counts_mail = not ledger.limits.keys().isdisjoint(("messages", "recipients"))
         self._observer = observer
-        self._lock = lock if lock is not None else nullcontext()
+        self._lock = Lock()  # without threads it costs less than asking whether there are any
         self.counters = dict.fromkeys((*COUNTERS, *(f"over_{name}" for name in LIMIT_COUNTERS)), 0)
 
     def came(self, session: "SessionFacts") -> None:
@@ -188,21 +188,21 @@ class ServerWatch:
         Returns:
             What to end the session with, because too much has come from its address; else None.
         """
-        replies = driver.replies_of(answer)
-        recipients = len(driver.core.recipients)
-        positive = sum(reply is None or reply.code < 400 for reply in replies)
-        accepted = positive if len(replies) > 1 else recipients * positive
+        core, replies, counters = driver.core, driver.replies_of(answer), self.counters
+        accepted = recipients = len(core.recipients)
+        if replies != _STANDARD:
+            positive = sum(reply is None or reply.code < 400 for reply in replies)
+            accepted = positive if len(replies) > 1 else recipients * positive
         with self._lock:
-            counters = self.counters
-            if positive:
+            if accepted:
                 counters["messages"] += 1
                 counters["recipients"] += accepted
-                counters["octets"] += driver.core.size
+                counters["octets"] += core.size
             else:
                 counters["messages_refused"] += 1
         if self._observer is not None or self._mail.isEnabledFor(self._info):
             self._receipt(session, driver, accepted, replies, seconds)
-        return self._exhausted(session, recipients) if self._ledger.limits else None
+        return self._exhausted(session, recipients) if self._counts_mail else None
 
     def failed(self, session: "SessionFacts", hook: str, error: BaseException | None = None) -> None:
         """The user's code raised the exception that is being handled."""

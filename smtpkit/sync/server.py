@@ -58,7 +58,7 @@ class Server:
         self._lock = Lock()
         self._closed = Event()
         self._gone = Event()
-        self._watch = ServerWatch(settings.ledger, settings.observer, Lock())
+        self._watch = ServerWatch(settings.ledger, settings.observer)
         self.counters = self._watch.counters
 
     def __repr__(self) -> str:
