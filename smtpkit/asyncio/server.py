@@ -274,7 +274,8 @@ class _Connection:
                 answer = await self._stream_to(hook)
             else:
                 answer = await (hook() if need.argument is None else hook(need.argument))
-            answer = checked(name, answer, self._driver.replies)
+            if answer is not None:
+                answer = checked(name, answer, self._driver.replies)
         except ReplyError as error:
             answer = error.reply
         except Exception as error:  # noqa: BLE001 (whatever the user's code raises is answered 451)

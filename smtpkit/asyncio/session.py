@@ -97,8 +97,8 @@ class _HandlerSession(Session):
     def __init__(self, handler: "Any") -> None:
         self._handler = handler
 
-    async def on_message(self, message: "Message") -> "Any":
-        return await self._handler(message)
+    def on_message(self, message: "Message") -> "Any":
+        return self._handler(message)  # the caller awaits it
 
 
 class _ThreadSession(Session):

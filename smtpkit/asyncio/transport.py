@@ -296,8 +296,8 @@ class Transport(asyncio.BufferedProtocol):
         return due if self._deadline is None else min(due, self._deadline)
 
     def _measure(self) -> None:
-        now = self._loop.time()
-        self._waited += now - max(self._since, self._came_at)
+        now, since, came_at = self._loop.time(), self._since, self._came_at
+        self._waited += now - (since if since > came_at else came_at)
         self._came_at = now
         if self._waited >= _NOTICED:
             waited, self._waited = self._waited, 0.0
@@ -355,12 +355,11 @@ class Transport(asyncio.BufferedProtocol):
     def _came(self) -> None:
         if self._step is not None:
             self._measure()
-        if self._flushing and self._serve is None:
-            self._flushing = False  # what a server says in the middle of a body is the reason to stop
-        if self._step is not None and not self._flushing:
-            self._go_on()
-        else:
-            self._regulate()
+            if not self._flushing or self._serve is None:
+                self._flushing = False  # what a server says in the middle of a body is the reason to stop
+                self._go_on()
+                return
+        self._regulate()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
