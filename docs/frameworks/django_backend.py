@@ -1,7 +1,4 @@
-"""Django: this file goes into your project, and into its settings:
-EMAIL_BACKEND = "shop.django_backend.EmailBackend"
-SMTP_URL = "smtps://user:password@mail.example.org"     # "memory:" or "print:" where no mail is to leave
-"""
+"""A back end of Django for all mail that it sends."""
 
 from email.utils import parseaddr
 from functools import cache
@@ -11,19 +8,23 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 import smtpkit.sync
 
-pool_of = cache(smtpkit.sync.Pool)  # one for each process; it opens nothing until it is used, and threads share it
+pool_of = cache(smtpkit.sync.Pool)  # one for each process and URL; threads share it
 
 
 class EmailBackend(BaseEmailBackend):
-    def send_messages(self, messages):
-        return sum(self._send(message) for message in messages if message.recipients())
+    def __init__(self, url=None, fail_silently=False, **others):
+        super().__init__(**others)
+        self.url, self.fail_silently = url or settings.SMTP_URL, fail_silently
 
-    def _send(self, message):
-        sender = parseaddr(message.from_email)[1]
+    def send_messages(self, messages):
+        return sum(self.send(message) for message in messages if message.recipients())
+
+    def send(self, message):
         try:
-            pool_of(settings.SMTP_URL).send_message(message.message(), sender, message.recipients(), deadline=30)
+            sender = parseaddr(message.from_email)[1]
+            pool_of(self.url).send_message(message.message(), sender, message.recipients())
         except smtpkit.SMTPError:
             if not self.fail_silently:
                 raise
-            return 0
-        return 1
+            return False
+        return True
