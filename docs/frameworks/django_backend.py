@@ -20,11 +20,10 @@ class EmailBackend(BaseEmailBackend):
         return sum(self.send(message) for message in messages if message.recipients())
 
     def send(self, message):
+        pool, sender = pool_of(self.url), parseaddr(message.from_email)[1]
         try:
-            sender = parseaddr(message.from_email)[1]
-            pool_of(self.url).send_message(message.message(), sender, message.recipients())
+            return bool(pool.send_message(message.message(), sender, message.recipients()).accepted)
         except smtpkit.SMTPError:
-            if not self.fail_silently:
-                raise
-            return False
-        return True
+            if self.fail_silently:
+                return False
+            raise
