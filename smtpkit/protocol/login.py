@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Wanted = tuple[Command | AuthResponse, ...] | Call
 
+_HIDDEN = "<hidden>"  # as a transcript has it
 _REFUSED_TOKEN = frozenset({"400", "401", "invalid_token"})  # XOAUTH2's status, and RFC 7628 section 3.2.2
 
 
@@ -85,22 +86,26 @@ def _attempt(
     sasl = client_mechanism(mechanism, **facts)
     initial = sasl.start()
     command: Command = Auth(mechanism.name, initial)
+    sent = [initial or b""]
     responses: list[bytes] = []
     if initial is not None and len(bytes(command)) > COMMAND_LINE:
         command, responses = Auth(mechanism.name, None), [initial]  # RFC 4954 section 4
     (reply,) = yield (command,)
     while reply.is_intermediate:
         response = responses.pop() if responses else _answered(sasl, reply)
+        sent.append(response or b"")
         (reply,) = yield (AuthResponse(response),)
         if response is None:
-            raise _refused(client, mechanism, reply, "the server's challenge is not valid")
+            told, _ = _without_secrets(reply, {}, sent, facts)
+            raise _refused(client, mechanism, told, "the server's challenge is not valid")
     if not reply.is_positive:
-        error = sasl.mechanism.error
-        raise _refused(client, mechanism, reply, f"{reply} ({error})" if error else str(reply), error)
+        told, error = _without_secrets(reply, sasl.mechanism.error or {}, sent, facts)
+        raise _refused(client, mechanism, told, f"{told} ({error})" if error else str(told), error)
     try:
         sasl.finish()
     except ParseError as error:
-        raise _refused(client, mechanism, reply, str(error)) from error
+        told, _ = _without_secrets(reply, {}, sent, facts)
+        raise _refused(client, mechanism, told, str(error)) from error
     return reply
 
 
@@ -120,6 +125,25 @@ def _refused(
         hint=hint_for(reply, client.greeting, mechanism.credential),
         error=error,
     )
+
+
+def _without_secrets(
+    reply: "Reply", error: "dict[str, Any]", sent: "list[bytes]", facts: "dict[str, Any]"
+) -> "tuple[Reply, dict[str, Any]]":
+    # Some servers repeat what they refuse, and errors come to logs.
+    from binascii import b2a_base64
+
+    from smtpkit.protocol.transcript import repeats_secret
+
+    secrets = [b2a_base64(message, newline=False) for message in sent]
+    known = [str(facts.get(name, "")).encode() for name in ("username", "authzid")]
+
+    def is_secret(text: str) -> bool:
+        return any(repeats_secret(text.encode("utf-8", "surrogateescape"), each, known) for each in secrets)
+
+    if any(map(is_secret, reply.lines)):
+        reply = type(reply)(reply.code, [_HIDDEN if is_secret(line) else line for line in reply.lines], reply.enhanced)
+    return reply, {} if is_secret(str(error)) else error
 
 
 def _wants_another_token(client: "ClientConnection", error: AuthenticationError) -> bool:

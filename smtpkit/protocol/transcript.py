@@ -4,11 +4,11 @@ from smtpkit.errors import ParseError
 from smtpkit.protocol.transcript_entries import CLIENT, SERVER, ContentSize, Line, TLSStarted, parse_entry
 from smtpkit.wire.extension_commands import COMMANDS, HISTORIC_VERBS
 
-__all__ = ["Transcript", "without_secrets"]
+__all__ = ["Transcript", "repeats_secret", "without_secrets"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
     from smtpkit.protocol.transcript_entries import Entry
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _SHOWN_LINES = 40  # lines of one message's content
 _SHOWN_OCTETS = 4096  # of each of them
 _SHORTEST_SECRET = 4  # octets; shorter ones are found in words that repeat nothing
+_PART = 8  # octets of base64; a line that has so many of what was sent in a row does not have them by chance
 _LONGEST_VERB = 8  # letters of an unknown word that may be a verb: fewer than base64 has of a password
 _KNOWN_VERBS = frozenset(COMMANDS) | HISTORIC_VERBS
 # Any other word behind AUTH may be a secret that somebody has put there.
@@ -147,7 +148,7 @@ class Transcript:
         """
         for line in octets.removesuffix(b"\r\n").split(b"\r\n"):
             # A challenge may repeat what the client said.
-            if (line[:3] == b"334" and len(line) > 4) or (secret and _repeats(line, secret)):
+            if (line[:3] == b"334" and len(line) > 4) or (secret and repeats_secret(line, secret)):
                 self._add(Line(SERVER, line[:3], hidden=True))
             else:
                 self._add(Line(SERVER, line[:_SHOWN_OCTETS], ended=len(line) <= _SHOWN_OCTETS))
@@ -235,16 +236,25 @@ def without_secrets(line: bytes, *, after_auth: bool = False) -> Line:
     return Line(CLIENT, words[0], hidden=len(words) > 1)
 
 
-def _repeats(line: bytes, secret: bytes) -> bool:
-    # As it was sent, or the words in it: password, token, digest, and the user that they belong to.
+def repeats_secret(line: bytes, secret: bytes, known: "Collection[bytes]" = ()) -> bool:
+    """Whether a line of a reply to AUTH has what the client sent, or a part of it.
+
+    Args:
+        line: the line.
+        secret: what was sent, as base64.
+        known: words that are no secret where they stand alone, such as the user's name.
+    """
     from binascii import Error, a2b_base64
 
     encoded = secret.strip()
     try:
+        # Password, token, digest, and the user that they belong to.
         words = a2b_base64(encoded).replace(b"\0", b" ").replace(b"\x01", b" ").split()
     except Error:
         words = []
-    return any(len(word) >= _SHORTEST_SECRET and word in line for word in (encoded, *words))
+    if any(len(word) >= _SHORTEST_SECRET and word in line for word in (encoded, *words) if word not in known):
+        return True
+    return any(encoded[at : at + _PART] in line for at in range(0, len(encoded) - _PART + 1, _PART))
 
 
 def _restored(entries: "Iterable[Entry]") -> Transcript:

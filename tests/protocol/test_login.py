@@ -152,6 +152,46 @@ def test_there_is_one_attempt(play, ready, line):
     assert b64(b"secret")[:6].encode() not in pickle.dumps(error)
 
 
+ECHO = b64(b"\0tim\0s3cret-of-tim")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (f"535 5.7.8 no: AUTH PLAIN {ECHO}", "535 5.7.8 <hidden>"),
+        ("535 5.7.8 tim has no password s3cret-of-tim", "535 5.7.8 <hidden>"),
+        (f"421 what is {ECHO[3:-3]}", "421 <hidden>"),
+        ("535 5.7.8 no such user as tim", "535 5.7.8 no such user as tim"),
+    ],
+)
+def test_a_server_that_repeats_a_secret_does_not_bring_it_into_the_error(play, ready, said, shown):
+    core = ready("AUTH PLAIN", tls=True)
+    with pytest.raises(AuthenticationError) as info:
+        play(core, login(core, Credentials("tim", "s3cret-of-tim")), [f"C: AUTH PLAIN {ECHO}", f"S: {said}"])
+    assert str(info.value) == f"AUTH PLAIN: {shown}"
+    assert str(info.value.reply) == shown
+    everything = pickle.dumps(info.value)
+    assert b"s3cret" not in everything
+    assert ECHO[3:-3].encode() not in everything
+
+
+def test_a_user_name_is_no_secret_in_an_error(play, ready):
+    core = ready("AUTH PLAIN", tls=True)
+    script = [f"C: AUTH PLAIN {b64(bytes(1) + b'timothy' + bytes(1) + b'secret')}", "S: 535 timothy may not"]
+    with pytest.raises(AuthenticationError, match="timothy may not"):
+        play(core, login(core, Credentials("timothy", "secret")), script)
+
+
+def test_an_error_object_that_repeats_the_token_is_left_out(play, ready):
+    core = ready("AUTH OAUTHBEARER", tls=True)
+    sent = b64(b"n,a=tim,\1auth=Bearer token-of-tim\1\1")
+    script = [f"C: AUTH OAUTHBEARER {sent}", "S: 334 " + b64(b'{"status":"token-of-tim"}'), "C: AQ==", "S: 535 no"]
+    with pytest.raises(AuthenticationError) as info:
+        play(core, login(core, Credentials("tim", token="token-of-tim")), script)
+    assert info.value.error == {}
+    assert str(info.value) == "AUTH OAUTHBEARER: 535 no"
+
+
 def test_a_secret_that_cannot_be_written_is_not_sent(play, ready):
     core = ready("AUTH PLAIN", tls=True)
     with pytest.raises(ParseError):

@@ -197,6 +197,7 @@ class TestSecrets:
         [
             (b"535 5.7.8 wrong", "S: 535 5.7.8 wrong"),
             (b"500 unknown command: " + b64encode(b"\0user\0hunter22"), "S: 500 <hidden>"),
+            (b"535-" + b64encode(b"\0user\0hunter22")[:-3], "S: 535 <hidden>"),
             (b"535 not hunter22", "S: 535 <hidden>"),
             (b"535 no", "S: 535 no"),
         ],
