@@ -111,7 +111,7 @@ class RelaySession(Session):
             client._leave()
             client = None
         if client is None:
-            settings = self.relay.settings_as(self.hostname)
+            settings = self.relay._settings_as(self.hostname)
             client = Client(settings)
             await client._open(settings.deadline)
             self._client, self._facts = client, None
@@ -167,7 +167,7 @@ class Relay:
         forward_client: whether the next server is told whose mail it is, by XCLIENT, else by XFORWARD, where it offers
             them; it must trust this host.
         most_hops: Received fields with which a message is refused; None for no bound.
-        session: a class derived from RelaySession, for hooks of your own.
+        session: a class derived from RelaySession, for hooks of your own; None for that one.
         connect_options: of `connect()`, but `sock`; local_hostname is by default what the server calls itself.
 
     Raises:
@@ -181,7 +181,7 @@ class Relay:
         *,
         forward_client: bool = False,
         most_hops: int | None = MOST_HOPS,
-        session: type[RelaySession] = RelaySession,
+        session: type[RelaySession] | None = None,
         **connect_options: "Any",
     ) -> None:
         options = {**(connect.__kwdefaults__ or {}), **connect_options}
@@ -192,7 +192,7 @@ class Relay:
             raise ValueError(f"a relay leads to a server, not to {where}")
         self.forward_client = forward_client
         self.most_hops = most_hops
-        self._session = session
+        self._session = session or RelaySession
 
     def __call__(self) -> RelaySession:
         """A session for one client."""
@@ -206,7 +206,7 @@ class Relay:
         """Where to, without user and password."""
         return str(self._settings.target)
 
-    def settings_as(self, hostname: str) -> ClientSettings:
+    def _settings_as(self, hostname: str) -> ClientSettings:
         """How to connect, under this name unless there is another one."""
         settings = self._settings
         config = settings.config

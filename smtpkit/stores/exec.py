@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from logging import getLogger
+from logging import INFO, WARNING, getLogger
 
 from smtpkit.errors import ReplyError
 from smtpkit.printable import printable
@@ -169,17 +169,19 @@ class Delivery:
             raise
         if process.poll() is None:
             _kill(process)
-            self._log(f"took longer than {store.timeout:g} s", complaint)
+            self._log(WARNING, f"took longer than {store.timeout:g} s", complaint)
             return _TOO_LONG
         status = process.returncode
-        if status or complaint:
-            self._log(_in_words(status), complaint)
-        return reply_to_status(status)
+        reply = reply_to_status(status)
+        if reply is not None or complaint:
+            is_verdict = reply is not None and reply.is_permanent and not complaint
+            self._log(INFO if is_verdict else WARNING, _in_words(status), complaint)
+        return reply
 
-    def _log(self, what: str, complaint: bytes) -> None:
+    def _log(self, level: int, what: str, complaint: bytes) -> None:
         line = complaint.lstrip().partition(b"\n")[0].decode("utf-8", "backslashreplace").rstrip()
         said = f": {printable(line)}" if line else ""
-        getLogger("smtpkit.server").warning("%s %s %s%s", self._session, self._store.arguments[0], what, said)
+        getLogger("smtpkit.server").log(level, "%s %s %s%s", self._session, self._store.arguments[0], what, said)
 
     def _open_spool(self) -> "IO[bytes]":
         if self._spool is None:

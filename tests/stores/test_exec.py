@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +127,20 @@ def test_the_first_line_of_standard_error_is_logged_and_not_told(program, delive
     caplog.clear()
     assert deliver(program("import sys; sys.stderr.write('careful')"), envelope(), session(), b"x") is None
     assert caplog.records[0].getMessage().endswith("ended with 0: careful")
+
+
+def test_a_verdict_is_no_trouble_and_a_failure_is(program, deliver, envelope, session, caplog):
+    caplog.set_level("INFO", "smtpkit")
+    for source in ("raise SystemExit(67)", "raise SystemExit(71)", "raise SystemExit('no such user')"):
+        deliver(program(source), envelope(), session(), b"x")
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "WARNING"]
+
+
+def test_the_page_has_the_table_of_exit_statuses():
+    page = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+    rows = re.findall(r"(?m)^\| (\d+) \| (EX_\w+) \| (\d{3} [\d.]+) \|$", page)
+    told = [(str(each), name, f"{reply.code} {reply.enhanced}") for each, (name, reply) in SYSEXITS.items()]
+    assert rows == told
 
 
 def test_a_program_that_hangs_is_killed_with_its_children(program, deliver, envelope, session, tmp_path, caplog):
