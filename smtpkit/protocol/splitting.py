@@ -37,7 +37,7 @@ def transactions(
 
     The server's RCPTMAX (RFC 9422) and `max_recipients` are kept.  Recipients beyond what the server turns out
     to take (452 4.5.3, RFC 5321 section 4.5.3.1.10) follow in another transaction, as long as each of them gets
-    the message to somebody.
+    the message to somebody.  A transaction whose recipients are all refused does not keep the others from theirs.
 
     Args:
         client, mail, recipients, partial, chunking, raise_for: as for `transaction()`.
@@ -57,9 +57,11 @@ def transactions(
     limit = _limit(client, len(recipients), replayable, max_recipients, partial)
     outcomes: dict[str, Outcome] = {}
     waiting = dict(recipients)
+    refused: RecipientsRefused | None = None
     failure: SMTPError | None = None
     while waiting and failure is None:
         batch = dict(list(waiting.items())[:limit])
+        excess: list[str] = []
         if outcomes:
             yield REWIND
         try:
@@ -67,14 +69,18 @@ def transactions(
             if len(result.accepted) == len(recipients):
                 return result
             found = result.recipients
+            if replayable:
+                excess = [address for address, outcome in found.items() if _is_excess(outcome, client.lmtp)]
         except SMTPError as error:
-            failure, found = error, error.recipients
+            found = error.recipients
+            if isinstance(error, RecipientsRefused) and partial and client.closing is None:
+                refused = refused or error  # which says nothing of the recipients that wait
+            else:
+                failure = error
         outcomes.update(found)
-        excess = [address for address, outcome in found.items() if _is_excess(outcome)]
-        retry = excess if failure is None and replayable else ()
-        waiting = {address: waiting[address] for address in waiting if address not in batch or address in retry}
-        limit = min(limit, len(batch) - len(excess)) if retry else limit
-    return _verdict(recipients, outcomes, failure, raise_for)
+        waiting = {address: waiting[address] for address in waiting if address not in batch or address in excess}
+        limit = min(limit, len(batch) - len(excess)) if excess else limit
+    return _verdict(recipients, outcomes, failure or refused, raise_for)
 
 
 def _limit(client: "ClientConnection", wanted: int, replayable: bool, max_recipients: int | None, partial: bool) -> int:
@@ -91,12 +97,14 @@ def _limit(client: "ClientConnection", wanted: int, replayable: bool, max_recipi
     return limit
 
 
-def _is_excess(outcome: Outcome) -> bool:
+def _is_excess(outcome: Outcome, lmtp: bool) -> bool:
     # 552 is what older servers say (RFC 5321 section 4.5.3.1.10).
     reply = outcome.reply
     if reply is None or reply.code not in (452, 552):
         return False
-    return str(reply.enhanced).endswith(".5.3") or (reply.enhanced is None and reply.code == 452)
+    if reply.enhanced is not None:
+        return str(reply.enhanced).endswith(".5.3")
+    return reply.code == 452 and not lmtp  # where it may as well be said of a mailbox, at the end of the message
 
 
 def _verdict(
@@ -105,6 +113,8 @@ def _verdict(
     accepted = any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes.values())
     if failure is not None and (not accepted or raise_for == "any"):
         failure.recipients = {address: outcomes[address] for address in recipients if address in outcomes}
+        if isinstance(failure, RecipientsRefused):  # which knows of one transaction alone
+            failure.may_retry = any(outcome.verdict is Verdict.DEFERRED for outcome in outcomes.values())
         raise failure
     reply: Reply | None = getattr(failure, "reply", None)
     missing = Outcome.of(reply) if reply is not None else Outcome(Verdict.DEFERRED, None)

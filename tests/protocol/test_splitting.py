@@ -4,6 +4,7 @@ import pytest
 
 from smtpkit.errors import ConnectionLost, MessageRefused, NotSupported, RecipientsRefused, SenderRefused
 from smtpkit.protocol import Verdict
+from smtpkit.protocol.needs import REWIND
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.protocol.splitting import transactions
 from smtpkit.wire.addresses import Mailbox
@@ -146,6 +147,60 @@ def test_raise_for_any_without_a_failure(play, ready, line, retry):
         play(core, send(core, 2, raise_for="any"), [*group(0, 1), OK, f"S: {line}", GO, *CONTENT, DONE], body=BODY)
     assert verdicts(info.value) == [ACCEPTED, DEFERRED if retry else REFUSED]
     assert info.value.may_retry == retry
+
+
+def test_raise_for_any_may_be_sent_again_if_anybody_was_deferred(play, ready):
+    core = ready("PIPELINING")
+    script = [*group(0, 1, 2), OK, "S: 550 no", "S: 450 later", GO, *CONTENT, DONE]
+    with pytest.raises(RecipientsRefused, match="550 no") as info:
+        play(core, send(core, 3, raise_for="any"), script, body=BODY)
+    assert verdicts(info.value) == [ACCEPTED, REFUSED, DEFERRED]
+    assert info.value.may_retry
+
+
+NOBODY = [*group(0), "S: 550 no", "S: 503 no", "C: RSET", OK]
+
+
+def test_a_transaction_without_recipients_does_not_keep_the_others_from_theirs(play, ready):
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    script = [*NOBODY, *group(1), OK, GO, *CONTENT, DONE]
+    assert verdicts(play(core, send(core, 2), script, body=BODY).result) == [REFUSED, ACCEPTED]
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    with pytest.raises(RecipientsRefused, match="550 no") as info:
+        play(core, send(core, 2, raise_for="any"), script, body=BODY)
+    assert verdicts(info.value) == [REFUSED, ACCEPTED]
+    assert not info.value.may_retry
+
+
+@pytest.mark.parametrize(("line", "retry"), [("550 no", False), ("450 later", True)])
+def test_if_all_transactions_are_without_recipients_the_first_error_names_all(play, ready, line, retry):
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    script = [*NOBODY, *group(1), f"S: {line}", "S: 503 no", "C: RSET", OK]
+    with pytest.raises(RecipientsRefused, match="550 no") as info:
+        play(core, send(core, 2), script, body=BODY)
+    assert verdicts(info.value) == [REFUSED, DEFERRED if retry else REFUSED]
+    assert info.value.may_retry == retry
+
+
+def test_after_421_nobody_follows(play, ready):
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    with pytest.raises(RecipientsRefused, match="421 bye") as info:
+        play(core, send(core, 2), [*group(0), "S: 421 bye", "S: <eof>"], body=BODY)
+    assert info.value.may_retry
+
+
+def test_the_body_is_begun_again_between_transactions_alone(ready):
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    assert next(send(core, 2)) is not REWIND
+
+
+@pytest.mark.parametrize(("line", "again"), [("452 full", False), ("452 4.2.2 full", False), ("452 4.5.3 many", True)])
+def test_in_lmtp_452_alone_may_be_said_of_a_mailbox(play, ready, line, again):
+    core = ready("PIPELINING", lmtp=True)
+    script = [*group(0, 1), OK, OK if not again else f"S: {line}", GO, *CONTENT, DONE]
+    script += [*group(1), OK, GO, *CONTENT, DONE] if again else [f"S: {line}"]
+    result = play(core, send(core, 2), script, body=BODY).result
+    assert verdicts(result) == [ACCEPTED, ACCEPTED if again else DEFERRED]
 
 
 def test_raise_for_any_is_content_when_all_are_accepted(play, ready):
