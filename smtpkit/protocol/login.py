@@ -68,7 +68,7 @@ def login(
         return (yield from _attempt(client, mechanism, facts))
     except AuthenticationError as error:
         again = credentials.fresh_token or credentials.token
-        if mechanism.credential != "token" or not callable(again) or not _wants_another_token(client, error):
+        if mechanism.credential != "token" or not callable(again) or not _wants_another_token(error):
             raise
         token = yield from _called("token", again)
         if token == facts["token"]:
@@ -146,10 +146,10 @@ def _without_secrets(
     return reply, {} if is_secret(str(error)) else error
 
 
-def _wants_another_token(client: "ClientConnection", error: AuthenticationError) -> bool:
+def _wants_another_token(error: AuthenticationError) -> bool:
     status = error.error.get("status")
     told = status is None or str(status) in _REFUSED_TOKEN
-    return error.reply.is_permanent and told and client.closing is None
+    return error.reply.is_permanent and told
 
 
 def _answered(sasl: "ClientLogin", reply: "Reply") -> bytes | None:

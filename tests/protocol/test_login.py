@@ -78,6 +78,16 @@ def test_a_long_initial_response_waits_for_the_challenge(play, ready):
     play(core, login(core, Credentials("tim", token=token)), script)
 
 
+@pytest.mark.parametrize(("length", "octets"), [(372, 512), (375, 516)])
+def test_the_initial_response_goes_along_as_far_as_a_command_may_reach(play, ready, length, octets):
+    core = ready("AUTH EXTERNAL", tls=True)
+    credentials = Credentials(authzid="a" * length, mechanisms=["EXTERNAL"])
+    response = b64(b"a" * length)
+    assert len(f"AUTH EXTERNAL {response}\r\n") == octets
+    script = [f"C: AUTH EXTERNAL {response}"] if octets == 512 else ["C: AUTH EXTERNAL", "S: 334 ", f"C: {response}"]
+    play(core, login(core, credentials), [*script, "S: 235 ok"])
+
+
 def test_a_refused_token_tells_why(play, ready):
     core = ready("AUTH XOAUTH2", tls=True)
     response = b64(b"user=tim\1auth=Bearer tok\1\1")
