@@ -469,6 +469,13 @@ def test_lmtp_answers_the_end_once_for_each_accepted_recipient(ready):
     assert core.idle
 
 
+@pytest.mark.parametrize("between", [(Rset(), "250 ok"), (Lhlo("c.example"), "250 mx.example")])
+def test_lmtp_counts_the_recipients_of_one_transaction_alone(ready, between):
+    core = dialogue(ready(lmtp=True), (MAIL, "250 a"), (BOB, "250 b"), (BOB, "250 c"), between)
+    dialogue(core, (MAIL, "250 again"), (BOB, "250 b"), (Data(), "354 go"), (BodyChunk(b"", True), "250 one"))
+    assert core.idle
+
+
 def test_lmtp_answers_bdat_last_to_nobody_with_nothing(ready):
     core = ready("CHUNKING", "PIPELINING", lmtp=True)
     for item in (MAIL, BOB, Bdat(1, True), BodyChunk(b"x")):

@@ -207,6 +207,11 @@ class TestSecrets:
         transcript.reply(reply, b64encode(b"\0user\0hunter22") + b"\r\n")
         assert transcript.lines == [shown]
 
+    def test_a_server_that_repeats_a_token_is_not_shown(self):
+        transcript = Transcript()
+        transcript.reply(b"535 what is token-x", b64encode(b"user=tim\1auth=Bearer token-x\1\1"))
+        assert transcript.lines == ["S: 535 <hidden>"]
+
     def test_an_answer_that_is_not_base64_is_not_shown_either(self):
         transcript = Transcript()
         transcript.reply(b"500 hunter2?", b"hunter2?")
