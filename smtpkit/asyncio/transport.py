@@ -58,7 +58,7 @@ class Transport(asyncio.BufferedProtocol):
         "_step",
         "_task",
         "_timer",
-        "_timer_due",
+        "_timer_span",
         "_transport",
         "_waited",
         "_waiter",
@@ -89,8 +89,8 @@ class Transport(asyncio.BufferedProtocol):
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: float | None = None
-        self._timer_due = 0.0  # of the loop's clock, as the next two
-        self._since = 0.0
+        self._timer_span = 0.0  # seconds of the wait that the timer was set for
+        self._since = 0.0  # of the loop's clock, when the present wait began
         self._seen = -1
         self._came_at = 0.0  # when octets came last
         self._waited = 0.0  # seconds that were spent waiting for octets
@@ -123,6 +123,7 @@ class Transport(asyncio.BufferedProtocol):
     def set_deadline(self, seconds: float | None) -> None:
         """Let all waits from now on last so many seconds together; None for no bound."""
         self._deadline = None if seconds is None else self._loop.time() + seconds
+        self._cancel_timer()  # the next wait sets one
 
     def look(self) -> None:
         """Take in what has come, without waiting; a connection that is to be used again may have ended."""
@@ -157,7 +158,7 @@ class Transport(asyncio.BufferedProtocol):
         octets = self.driver.take()
         if octets:
             transport.write(octets)
-        if self._serve is None or self._ending or self._eof or not transport.can_write_eof():
+        if self._serve is None or self._ending or self._eof or self.driver.finished or not transport.can_write_eof():
             transport.close()
         else:
             # Octets that are unread at the end have TCP reset the connection, and the peer may never see what was
@@ -197,8 +198,8 @@ class Transport(asyncio.BufferedProtocol):
 
     # Running the driver
 
-    def _advance(self, step: "Callable[[Any], Any]", answer: "Any" = None) -> "Any":
-        # None: octets are awaited, or a flush.
+    def _advance(self, step: "Callable[[Any], Any]", answer: "Any" = None, now: float = 0.0) -> "Any":
+        # None: octets are awaited, or a flush.  `now` spares another look at the clock.
         driver = self.driver
         while True:
             need = step(answer)
@@ -212,7 +213,10 @@ class Transport(asyncio.BufferedProtocol):
                 continue
             self._step = step
             if driver.waits != self._seen or self._timer is None:
-                self._arm()
+                self._seen = driver.waits
+                self._since = now or self._loop.time()
+                if self._timer is None or driver.timeout < self._timer_span:
+                    self._arm()
             if need is WRITE:
                 self._flushing = True
                 if self._writable:
@@ -222,12 +226,12 @@ class Transport(asyncio.BufferedProtocol):
                 self._regulate()
             return None
 
-    def _go_on(self) -> None:
+    def _go_on(self, now: float = 0.0) -> None:
         step, self._step = self._step, None
         if step is None:
             return  # user code runs
         try:
-            need = self._advance(step)
+            need = self._advance(step, None, now)
         except Exception as error:
             if self._waiter is None:
                 raise
@@ -278,25 +282,17 @@ class Transport(asyncio.BufferedProtocol):
     # written, or a piece of a body came; not at each read, or one octet now and then would keep a connection.
 
     def _arm(self) -> None:
-        self._seen = self.driver.waits
-        self._since = self._loop.time()
-        due = self._due()
-        if self._timer is None:
-            self._set_timer(due)
-        elif due < self._timer_due:
-            self._timer.cancel()
-            self._set_timer(due)
-
-    def _set_timer(self, due: float) -> None:
-        self._timer_due = due
-        self._timer = self._loop.call_at(due, self._tick)
+        # Later waits as long as this one, or longer, need no other timer.
+        self._cancel_timer()
+        self._timer_span = self.driver.timeout
+        self._timer = self._loop.call_at(self._due(), self._tick)
 
     def _due(self) -> float:
         due = self._since + self.driver.timeout
         return due if self._deadline is None else min(due, self._deadline)
 
-    def _measure(self) -> None:
-        now, since, came_at = self._loop.time(), self._since, self._came_at
+    def _measure(self, now: float) -> None:
+        since, came_at = self._since, self._came_at
         self._waited += now - (since if since > came_at else came_at)
         self._came_at = now
         if self._waited >= _NOTICED:
@@ -309,7 +305,7 @@ class Transport(asyncio.BufferedProtocol):
             return  # user code runs; the next wait sets a timer
         due = self._due()
         if due > self._loop.time():
-            self._set_timer(due)
+            self._arm()
             return
         self.driver.overdue = self._deadline is not None and self._deadline <= due
         self.driver.timed_out(flushed=self._writable)
@@ -353,13 +349,14 @@ class Transport(asyncio.BufferedProtocol):
         return True
 
     def _came(self) -> None:
-        if self._step is not None:
-            self._measure()
-            if not self._flushing or self._serve is None:
-                self._flushing = False  # what a server says in the middle of a body is the reason to stop
-                self._go_on()
-                return
-        self._regulate()
+        now = self._loop.time()
+        if self._step is not None and self._serve is not None:
+            self._measure(now)
+        if self._step is None or (self._flushing and self._serve is not None):
+            self._regulate()
+        else:
+            self._flushing = False  # what a server says in the middle of a body is the reason to stop
+            self._go_on(now)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""

@@ -54,8 +54,9 @@ class DataContent:
             self.refusal = BARE_NEWLINE  # also behind the size, so that the reply does not depend on the pieces
         if dots.eof:
             self.complete = True
-            if dots.unused_data:
-                lines.push_back(dots.unused_data)
+            behind = dots.unused_data
+            if behind:
+                lines.push_back(behind)
         return data if self.refusal is None else b""
 
 

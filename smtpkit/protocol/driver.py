@@ -88,6 +88,11 @@ class Driver:
         """End the session as soon as that may be; True if it is at its end now."""
         return False
 
+    @property
+    def finished(self) -> bool:
+        """Whether the peer has said its last word, so that closing need not wait for what it may still say."""
+        return False
+
     def waited(self, seconds: float) -> None:
         """Seconds were spent waiting for octets (READ), after which some came."""
 

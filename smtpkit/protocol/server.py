@@ -10,6 +10,7 @@ from smtpkit.protocol.server_steps import ServerSteps
 from smtpkit.protocol.states import State
 from smtpkit.sasl.questions import QUESTIONS, VerifyPassword, VerifyToken
 from smtpkit.wire import commands as c
+from smtpkit.wire.commands import parse_command
 from smtpkit.wire.lines import LINE_TOO_LONG
 from smtpkit.wire.replies import Reply
 
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from smtpkit.protocol.config import ServerConfig
     from smtpkit.protocol.server_state import Event, Next
     from smtpkit.protocol.tls_facts import TLSFacts
-    from smtpkit.protocol.transcript import Transcript
 
 
 class ServerConnection(ServerSteps):
@@ -41,6 +40,7 @@ class ServerConnection(ServerSteps):
         notice: for who counts: called with the name of each limit that is reached (that of `Limits`,
             "max_message_size", or "attempts"), with "error" for each reply that is one, with "login" and with
             "failed_login".  None at first.
+        finished: whether the client has said QUIT, and nothing behind it.
         granted: types of commands that are accepted at once with their standard reply, and not given; none at first.
         hello_name: the client's name for itself, or None.
         tls: facts of the TLS session, or None.
@@ -49,9 +49,6 @@ class ServerConnection(ServerSteps):
     """
 
     __slots__ = ()
-
-    def __init__(self, config: "ServerConfig", *, transcript: "Transcript | None" = None) -> None:
-        super().__init__(config, transcript)
 
     def __repr__(self) -> str:
         return f"<ServerConnection: {self.state.value}, {self.unread} octets unread, unanswered={self.unanswered}>"
@@ -222,18 +219,18 @@ class ServerConnection(ServerSteps):
             return answered
         if self.transcript is not None:
             self.transcript.command(line)
-        self._budget.commands += 1
-        if self._budget.commands > self.config.limits.commands:
+        budget = self._budget
+        budget.commands += 1
+        if budget.commands > self.config.limits.commands:
             return self._answer(None, say.TOO_MANY_COMMANDS)
         try:
-            command = c.parse_command(line, smtputf8=self._smtputf8, strict=self.config.strict, dialect=offer.dialect)
+            command = parse_command(line, smtputf8=self._smtputf8, strict=self.config.strict, dialect=offer.dialect)
         except ParseError as error:
             return self._malformed(line, error)
-        verb = command.verb
         size = len(line) + 2
-        if size > offer.command_limit and size > offer.line_limits.get(verb, offer.command_limit):
+        if size > offer.command_limit and size > offer.line_limits.get(command.verb, offer.command_limit):
             return self._overlong(command)
-        if verb not in self._row:
+        if command.verb not in self._row:
             return self._out_of_place(command)
         return _STEPS.get(type(command), _OTHER_STEP)(self, command)
 

@@ -132,6 +132,11 @@ class ServerDriver(Driver):
         return not self._open
 
     @property
+    def finished(self) -> bool:
+        """Whether the client has said QUIT and nothing behind it; inside TLS it still says that it goes."""
+        return self.core.finished and self._tls is None
+
+    @property
     def body_failed(self) -> bool:
         """Whether the body that on_body reads was refused or cut off, so that the hook must fail too."""
         return self._stream_error is not None

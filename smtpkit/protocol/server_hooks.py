@@ -30,8 +30,10 @@ _STEPS: "frozenset[type]" = frozenset({c.Rcpt, c.Data})
 
 def hook_of(event: "Next") -> str | None:
     """The name of the hook, or None."""
-    own = isinstance(event, c.Command) and event.verb not in c.SYNTAX  # a command that the application has added
-    return _HOOKS.get(type(event), "on_command" if own else None)
+    hook = _HOOKS.get(type(event))
+    if hook is None and isinstance(event, c.Command) and event.verb not in c.SYNTAX:
+        return "on_command"  # a command that the application has added
+    return hook
 
 
 def granted_to(hooks: "Collection[str]") -> "frozenset[type]":

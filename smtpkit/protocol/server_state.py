@@ -102,6 +102,7 @@ class ServerState:
         "_unread_before",
         "_withheld",
         "config",
+        "finished",
         "granted",
         "hello_name",
         "identity",
@@ -114,7 +115,7 @@ class ServerState:
         "unanswered",
     )
 
-    def __init__(self, config: "ServerConfig", transcript: "Transcript | None") -> None:
+    def __init__(self, config: "ServerConfig", *, transcript: "Transcript | None" = None) -> None:
         self.config = config
         self.transcript = transcript
         self.transport = Transport.READ
@@ -122,6 +123,7 @@ class ServerState:
         self.unanswered: Event | None = None
         self.notice: Callable[[str], None] | None = None
         self.granted: frozenset[type] = frozenset()
+        self.finished = False
         self._budget = Budget(config.limits)
         self._lines = LineBuffer()
         self._out: list[bytes] = []

@@ -237,6 +237,7 @@ class ServerSteps(AuthSteps):
 
     def _do_quit(self, command: c.Quit) -> "Next":
         self._say(self._offer.farewell)
+        self.finished = not len(self._lines)
         self._end_session()
         return command
 

@@ -124,7 +124,7 @@ class Transport:
             self.closed = True
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
-                if self._serve is not None:
+                if self._serve is not None and not self.driver.finished:
                     self._linger()
         self._sock.close()
 

@@ -125,7 +125,8 @@ class DotUnstuffer:
 
     @property
     def unused_data(self) -> bytes:
-        self._behind = [b"".join(self._behind)]
+        if len(self._behind) != 1:
+            self._behind = [b"".join(self._behind)]
         return self._behind[0]
 
     def feed(self, octets: bytes) -> bytes:

@@ -81,17 +81,19 @@ class LineBuffer:
         Returns:
             The line, LINE_TOO_LONG in its place, or None while its CRLF has not come.
         """
-        if self._at == len(self._front) and not self._pieces:
-            self._front = b""  # what was read is not kept
-            self._at = self._searched = 0
-            return None
-        end = self._front.find(b"\r\n", self._searched)
+        front = self._front
+        end = front.find(b"\r\n", self._searched)
         if end < 0:
+            if self._at == len(front) and not self._pieces:
+                self._front = b""  # what was read is not kept
+                self._at = self._searched = 0
+                return None
             if not self._completed:
                 self._starve(limit)
                 return None
             self._join_pieces()
-            end = self._front.find(b"\r\n", self._searched)
+            front = self._front
+            end = front.find(b"\r\n", self._searched)
             if end < 0:  # take() cut the CRLF in two
                 self._starve(limit)
                 return None
@@ -99,10 +101,10 @@ class LineBuffer:
         self._at = self._searched = end + 2
         if self.overlong or end + 2 - start > limit:
             if not self.overlong:
-                self.skipped = self._front[start : start + _HEAD]
+                self.skipped = front[start : start + _HEAD]
             self.overlong = False
             return LINE_TOO_LONG
-        return self._front[start:end]
+        return front[start:end]
 
     def take(self, size: int) -> bytes:
         """Up to `size` octets, whatever they are; fewer if not so many are unread."""
@@ -129,7 +131,8 @@ class LineBuffer:
 
     def push_back(self, octets: bytes) -> None:
         """Put octets in front of what is unread, as if they had never been taken."""
-        self._front = octets + self.take_all()
+        self._front = octets + self.take_all() if len(self) else octets
+        self._at = self._searched = 0
 
     def _empty(self) -> None:
         self._front = b""

@@ -171,6 +171,7 @@ def test_only_a_server_ends_by_itself_or_minds_how_fast_octets_come():
     made = ClientDriver(ClientConnection(ClientConfig()))
     assert not made.may_be_woken
     assert not made.shut_down()
+    assert not made.finished
     made.waited(10_000)
     assert not made.core.closed
 

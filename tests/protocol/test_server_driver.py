@@ -399,6 +399,22 @@ class TestEnd:
             assert adapter.names == ["on_close"]
 
 
+class TestFinished:
+    @pytest.mark.parametrize(("octets", "finished"), [(b"QUIT\r\n", True), (b"QUIT\r\nNOOP\r\n", False), (b"", False)])
+    def test_who_has_said_quit_and_no_more_will_say_no_more(self, octets, finished):
+        adapter = ready()
+        adapter.say(octets)
+        assert adapter.driver.finished is finished
+
+    def test_inside_tls_that_is_said_too(self):
+        core, session = playing.ServerConnection(config()), SimpleNamespace()
+        driver = playing.ServerDriver(core, session, set())
+        core.finished = True
+        assert driver.finished
+        driver._tls = object()
+        assert not driver.finished
+
+
 class TestShutDown:
     def test_between_transactions_it_is_now(self):
         adapter = ready()
