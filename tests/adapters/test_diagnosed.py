@@ -1,8 +1,10 @@
 """Servers that are set up wrongly, or called wrongly, each named: cause, evidence and the way on in one message."""
 
+import re
 import socket
 import ssl
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -225,6 +227,18 @@ async def test_of_what_the_server_says(kit, case):
         with pytest.raises(error, match=words) as caught:
             await send(kit, address, **options)
     assert "pass phrase" not in str(caught.value)
+
+
+def test_the_page_has_a_row_for_each():
+    page = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text()
+    rows = re.findall(r"^\| (.+?) \| (`.+`) \| .+ \|$", page, re.MULTILINE)
+    others = ["SMTP spoken to by LMTP", "a port where nothing listens", "a name that nobody has"]
+    assert sorted(name for name, _ in rows) == sorted([*TLS, *PLAIN, *others])
+    for name, errors in rows:
+        if name not in others:
+            expected = {**TLS, **PLAIN}[name][2]
+            expected = expected if isinstance(expected, tuple) else (expected,)
+            assert errors == ", ".join(f"`{each.__name__}`" for each in expected)
 
 
 async def test_of_smtp_spoken_to_by_lmtp(kit):
