@@ -61,6 +61,8 @@ def _run(words: list[str]) -> int:
     command = __import__(f"smtpkit.cli.{name}", fromlist=["run"])
     parser = Parser(prog=f"smtpkit {name}", description=f"{COMMANDS[name].capitalize()}.", epilog=command.EPILOG)
     command.configure(parser)
+    if hasattr(command, "expand"):
+        words = [name, *command.expand(parser, words[1:])]
     # "Intermixed" takes a FILE that stands behind or between options.
     status: int = command.run(parser, parser.parse_intermixed_args(words[1:]))
     return status

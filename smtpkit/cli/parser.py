@@ -4,7 +4,7 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 
 from smtpkit.cli.output import complain
 
-__all__ = ["Parser", "port", "positive", "seconds"]
+__all__ = ["Parser", "permissions", "port", "positive", "seconds"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _USAGE = 2
 _HIGHEST_PORT = 65535
+_ALL_PERMISSIONS = 0o777
 
 
 class Parser(ArgumentParser):
@@ -42,6 +43,13 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) <= _HIGHEST_PORT):
         raise ArgumentTypeError(f"a port is a number up to {_HIGHEST_PORT}, not {text!r}")
     return int(text)
+
+
+def permissions(text: str) -> int:
+    """Permissions of a file, in octal."""
+    if not (text.isascii() and text.isdecimal() and set(text) <= set("01234567") and int(text, 8) <= _ALL_PERMISSIONS):
+        raise ArgumentTypeError(f"permissions are octal digits such as 660, not {text!r}")
+    return int(text, 8)
 
 
 def positive(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from smtpkit.protocol import standard_replies as say
 
-__all__ = ["Ledger"]
+__all__ = ["KINDS", "Ledger"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

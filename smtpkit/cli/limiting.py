@@ -1,0 +1,81 @@
+"""The options of `smtpkit serve` that bound what clients may do."""
+
+from argparse import ArgumentTypeError
+
+from smtpkit.asyncio import Ledger
+from smtpkit.cli.parser import positive, seconds
+from smtpkit.protocol.ledger import KINDS
+from smtpkit.protocol.limits import Limits
+
+__all__ = ["configure", "ledger", "limits"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+_WINDOW = 600.0  # seconds
+_FAILED_LOGINS = 100
+
+# Options that are a limit each: what stands in Limits, its type, and its help.
+_OPTIONS = {
+    "max-connections": ("connections", positive, "open at once"),
+    "max-per-address": ("per_address", positive, "open at once from one address"),
+    "max-recipients": ("recipients", positive, "of one message"),
+    "max-commands": ("commands", positive, "between two messages"),
+    "max-errors": ("errors", positive, "in one session"),
+    "max-transactions": ("transactions", positive, "in one session (default: any number)"),
+    "idle-timeout": ("idle", seconds, "seconds of one wait for the client"),
+    "session-timeout": ("total", seconds, "seconds of one session"),
+    "minimum-rate": ("minimum_rate", positive, "octets a second of content, over a minute"),
+}
+_OF_ALL = ("connections", "per_address")  # which workers share
+
+
+def configure(parser: "ArgumentParser") -> None:
+    """Add the options."""
+    group = parser.add_argument_group("limits")
+    usual = Limits()
+    for option, (name, kind, text) in _OPTIONS.items():
+        default = getattr(usual, name)
+        shown = text if default is None else f"{text} (default: {default})"
+        metavar = "S" if kind is seconds else "N"
+        group.add_argument(f"--{option}", dest=f"limit_{name}", type=kind, metavar=metavar, help=shown)
+    group.add_argument(
+        "--rate",
+        action="append",
+        type=_rate,
+        metavar="KIND=N",
+        help=f"what may come from one address in --rate-window seconds: {', '.join(KINDS)}; repeatable"
+        f" (default: failed_logins={_FAILED_LOGINS})",
+    )
+    group.add_argument("--rate-window", type=seconds, default=_WINDOW, metavar="S", help="(default: 600)")
+
+
+def limits(arguments: "Namespace") -> Limits:
+    """What is given, and the defaults; of several workers each has its part of the connections."""
+    given = {name: getattr(arguments, f"limit_{name}") for name, _, _ in _OPTIONS.values()}
+    found = {name: limit for name, limit in given.items() if limit is not None}
+    usual = Limits()
+    for name in _OF_ALL:
+        of_all = found.get(name, getattr(usual, name))
+        found[name] = -(-of_all // arguments.workers)
+    return Limits(**found)
+
+
+def ledger(arguments: "Namespace") -> Ledger:
+    """The ledger of one process, or of all workers, whose memory they inherit."""
+    rates = {"failed_logins": _FAILED_LOGINS, **dict(arguments.rate or ())}
+    workers: int = arguments.workers
+    if workers == 1:
+        return Ledger(window=arguments.rate_window, **rates)
+    from mmap import mmap
+
+    memory = memoryview(mmap(-1, Ledger.size(workers=workers)))
+    return Ledger(window=arguments.rate_window, workers=workers, memory=memory, **rates)
+
+
+def _rate(text: str) -> tuple[str, int]:
+    kind, _, number = text.partition("=")
+    if kind not in KINDS:
+        raise ArgumentTypeError(f"KIND=N is wanted, KIND one of {', '.join(KINDS)}, not {text!r}")
+    return kind, positive(number)
