@@ -4,7 +4,7 @@ from smtpkit.causes import cause_of, unreached
 from smtpkit.protocol.config import ClientConfig
 from smtpkit.protocol.exchanges import opening
 from smtpkit.protocol.target import Target
-from smtpkit.protocol.timeouts import Timeouts
+from smtpkit.protocol.timeouts import STANDARD_TIMEOUTS, Timeouts
 from smtpkit.wire.literals import address_literal
 
 __all__ = ["ClientSettings"]
@@ -170,7 +170,9 @@ class _TLSSettings:
 def _timeouts(given: Timeouts | float | None, options: "dict[str, str]") -> Timeouts:
     if isinstance(given, Timeouts):
         return given
-    return Timeouts(float(options["timeout"]) if given is None and "timeout" in options else given)
+    if given is None:
+        return Timeouts(float(options["timeout"])) if "timeout" in options else STANDARD_TIMEOUTS
+    return Timeouts(given)
 
 
 def _deadline(given: float | None, options: "dict[str, str]") -> float | None:

@@ -1,27 +1,22 @@
 """The client's side of a connection: commands and content in, octets out; octets in, replies out."""
 
-from collections import deque
-
-from smtpkit.errors import LocalProtocolError, ParseError, RemoteProtocolError
+from smtpkit.errors import LocalProtocolError, ParseError
+from smtpkit.protocol.client_state import GREETING, LAST_CHUNK, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
-from smtpkit.protocol.session_use import SessionUse
-from smtpkit.protocol.states import END_OF_DATA, LMTP, LMTP_REFUSALS, SMTP, SMTP_REFUSALS, State
+from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.dots import DotStuffer
-from smtpkit.wire.lines import LineBuffer
-from smtpkit.wire.replies import REPLY_OCTETS, ReplyAssembler
+from smtpkit.wire.replies import REPLY_OCTETS
 
 __all__ = ["ClientConnection"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final, Literal
+    from typing import Literal
 
-    from smtpkit.protocol.config import ClientConfig
     from smtpkit.protocol.events import Signal
     from smtpkit.protocol.tls_facts import TLSFacts
-    from smtpkit.protocol.transcript import Transcript
     from smtpkit.wire.replies import Reply
 
     Event = Reply | ConnectionClosed | Literal[Signal.NEED_DATA]
@@ -30,16 +25,16 @@ _CLOSED = ConnectionClosed()
 _OVER, _READ = State.CLOSED, Transport.READ  # members of an Enum take their time to be found
 _UNKNOWN_COMMAND = (500, 502)
 _MAY_BE_INTERMEDIATE = ("DATA", "AUTH")
-_LAST_CHUNK = "BDAT LAST"  # as the table of states has it
-_CHUNKS = ("BDAT", _LAST_CHUNK)
-_ENDS_MESSAGE = (END_OF_DATA, _LAST_CHUNK)
+_MOVES_ON = frozenset({"MAIL", "RCPT", "RSET"})  # success changes the state, and the number of recipients
+_CHUNKS = ("BDAT", LAST_CHUNK)
+_MORE_FOLLOWS = frozenset({c.Bdat, c.Auth})
+_ENDS_MESSAGE = (END_OF_DATA, LAST_CHUNK)
 _UNBOUNDED = 1 << 62
 _SHOWN = 80  # octets of what came that an error shows
-GREETING: "Final" = "greeting"
 _WITHOUT_STATUS = frozenset({GREETING, "EHLO", "HELO", "LHLO"})  # no enhanced status code (RFC 2034 section 4)
 
 
-class ClientConnection:
+class ClientConnection(ClientState):
     """SMTP or LMTP as a client, without I/O.
 
     `send()` takes commands and content, `data_to_send()` gives the octets; feed it with `receive_data()`,
@@ -58,102 +53,53 @@ class ClientConnection:
             content, or a BDAT that is not known), or None.
     """
 
-    __slots__ = (
-        "_accepted",
-        "_ahead",
-        "_assembler",
-        "_bare_lf",
-        "_chunk_left",
-        "_eof",
-        "_last_octet",
-        "_lines",
-        "_out",
-        "_owed",
-        "_refusals",
-        "_secret",
-        "_stuffer",
-        "_table",
-        "capabilities",
-        "closing",
-        "config",
-        "greeting",
-        "lmtp",
-        "state",
-        "tls",
-        "transcript",
-        "transport",
-        "use",
-    )
-
-    def __init__(self, config: "ClientConfig", *, transcript: "Transcript | None" = None) -> None:
-        self.config = config
-        self.lmtp = config.lmtp
-        self.transcript = transcript
-        self.state = State.GREETING
-        self.transport = Transport.READ
-        self.capabilities = Capabilities()
-        self.tls: TLSFacts | None = None
-        self.greeting: Reply | None = None
-        self.closing: Reply | None = None  # the 421, or other reply, after which nothing can follow
-        self._table = LMTP if config.lmtp else SMTP
-        self._refusals = LMTP_REFUSALS if config.lmtp else SMTP_REFUSALS
-        self._ahead = State.CONNECTED  # the state if all that is owed turns out well
-        self._owed = deque([GREETING])  # what has no reply yet, by its name in the table of states
-        self._accepted = 0  # recipients of this transaction
-        self._assembler = ReplyAssembler()
-        self._bare_lf = False  # what came last ends in a lone LF
-        self._chunk_left = 0
-        self._eof = False
-        self._last_octet = b""
-        self._lines = LineBuffer()
-        self._out: list[bytes] = []
-        self._secret = b""  # what AUTH has sent last, until it is answered
-        self._stuffer: DotStuffer | None = None
-        self.use = SessionUse()
-
-    def __repr__(self) -> str:
-        return f"<ClientConnection: {self.state.value}, {len(self._owed)} replies owed>"
+    __slots__ = ()
 
     # Sending
 
-    def send(self, item: "c.Command | BodyChunk | AuthResponse") -> None:
-        """Queue a command, a piece of content, or an answer to a challenge.
+    def send(self, *items: "c.Command | BodyChunk | AuthResponse") -> None:
+        """Queue commands, pieces of content, or answers to challenges.
 
         Commands may be sent before the replies to earlier ones have come (RFC 2920); content only after
         354, or behind its BDAT.  Dots are stuffed here; newlines are not touched.
 
         Raises:
-            LocalProtocolError: it is out of order; `.expected` says what is not.
+            LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
         """
+        table, out, owed = self._table, self._out, self._owed
+        for item in items:
+            if not isinstance(item, c.Command):
+                self._send_other(item)
+                continue
+            step = LAST_CHUNK if type(item) is c.Bdat and item.last else item.verb
+            row = table[self._ahead]
+            # A verb that is no standard's changes no state, and may be said where NOOP may.
+            if step not in row and (item.verb in c.SYNTAX or "NOOP" not in row):
+                raise self._out_of_order(item.verb)
+            if self._chunk_left or self.transport is not _READ:
+                raise self._out_of_order(item.verb)
+            octets = bytes(item)
+            out.append(octets)
+            owed.append(step)
+            self._ahead = row.get(step, self._ahead)
+            if type(item) in _MORE_FOLLOWS:
+                self._note(item, octets)
+            if self.transcript is not None:
+                self.transcript.command(octets)
+
+    def _note(self, command: c.Command, octets: bytes) -> None:
+        if isinstance(command, c.Bdat):
+            self._chunk_left = command.size
+        else:
+            self._secret = b"".join(octets.split(None, 2)[2:])
+
+    def _send_other(self, item: "BodyChunk | AuthResponse") -> None:
         if self.state is _OVER:
             raise self._out_of_order(type(item).__name__)
-        if isinstance(item, c.Command):
-            self._send_command(item)
-        elif isinstance(item, BodyChunk):
+        if isinstance(item, BodyChunk):
             self._send_content(item)
         else:
             self._send_response(item)
-
-    def _send_command(self, command: c.Command) -> None:
-        step = _LAST_CHUNK if type(command) is c.Bdat and command.last else command.verb
-        row = self._table[self._ahead]
-        following = row.get(step)
-        # A verb that is no standard's changes no state, and may be said where NOOP may.
-        if following is None and (command.verb in c.SYNTAX or "NOOP" not in row):
-            raise self._out_of_order(command.verb)
-        if self._chunk_left or self.transport is not _READ:
-            raise self._out_of_order(command.verb)
-        octets = bytes(command)
-        self._out.append(octets)
-        self._owed.append(step)
-        if following is not None:
-            self._ahead = following
-        if type(command) is c.Bdat:
-            self._chunk_left = command.size
-        if type(command) is c.Auth:
-            self._secret = b"".join(octets.split(None, 2)[2:])
-        if self.transcript is not None:
-            self.transcript.command(octets)
 
     def _send_content(self, chunk: BodyChunk) -> None:
         if self._chunk_left or self._ahead is not State.DATA:
@@ -211,9 +157,7 @@ class ClientConnection:
         """Store what came from the server; b"" says that nothing more will come.  Ignored after the end."""
         if not octets:
             self._eof = True
-        elif self.state is not State.CLOSED:
-            self._bare_lf = octets.endswith(b"\n") and (octets[-2:-1] or self._last_octet) != b"\r"
-            self._last_octet = octets[-1:]
+        elif self.state is not _OVER:
             self._lines.feed(octets)
 
     def next_event(self) -> "Event":
@@ -226,11 +170,35 @@ class ClientConnection:
             RemoteProtocolError: what came is no reply, or nobody asked for it.  The connection can then only
                 be closed.
         """
+        replies: list[Reply] = []
+        while not replies:
+            if (missing := self._take(replies, 1)) is not None:
+                return missing
+        return replies[0]
+
+    def take_replies(self, replies: "list[Reply]") -> "ConnectionClosed | Literal[Signal.NEED_DATA] | None":
+        """Append the replies that have come to what is owed, as `next_event()` gives them one by one.
+
+        Returns:
+            None once nothing is owed; else why there are no more: NEED_DATA or ConnectionClosed.
+
+        Raises:
+            RemoteProtocolError: as `next_event()`; the replies before it were appended.
+        """
+        while owed := len(self._owed):
+            # Each reply has a line or more; but what LMTP owes may turn out to be less.
+            if (missing := self._take(replies, 1 if self.lmtp else owed)) is not None:
+                return missing
+        return None
+
+    def _take(self, replies: "list[Reply]", lines: int) -> "ConnectionClosed | Literal[Signal.NEED_DATA] | None":
+        # So many lines, or those that have come; not None if there are none.
         if self.state is _OVER:
             return _CLOSED
-        # The assembler bounds a reply whose lines have ended.
-        while isinstance(line := self._lines.next_line(_UNBOUNDED), bytes):
-            step = self._owed[0] if self._owed else None
+        owed = self._owed
+        came = self._lines.next_lines(lines)
+        for line in came:
+            step = owed[0] if owed else None
             if self.transcript is not None:
                 self.transcript.reply(line, self._secret if step == "AUTH" else b"")
             try:
@@ -238,47 +206,54 @@ class ClientConnection:
             except ParseError as error:
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
-                return self._matched(reply)
-        if len(self._lines) > REPLY_OCTETS or self._bare_lf:
-            # Whoever ends lines with LF sends no more: waiting would be in vain.
+                if step in _MOVES_ON and reply.code < 300:
+                    owed.popleft()
+                    self.state = self._table[self.state].get(step, self.state)
+                    self._accepted = self._accepted + 1 if step == "RCPT" else 0
+                else:
+                    self._matched(reply, step)
+                replies.append(reply)
+        if not came:
+            return self._starved()
+        if not owed:
+            if not self._chunk_left:
+                self._ahead = self.state
+        elif self.lmtp and owed[0] in _ENDS_MESSAGE and not self._accepted:
+            owed.popleft()  # nobody to answer for
+            self._ahead = self.state
+        return None
+
+    def _starved(self) -> "ConnectionClosed | Literal[Signal.NEED_DATA]":
+        # The assembler bounds a reply whose lines have ended.  Whoever ends lines with LF sends no more: waiting
+        # would be in vain.
+        lines = self._lines
+        if len(lines) > REPLY_OCTETS or lines.last_octet == b"\n":
             raise self._violation("a reply line without CRLF", self._lines.take(_SHOWN))
         if self._eof:
             self._close()
             return _CLOSED
         return NEED_DATA
 
-    def _matched(self, reply: "Reply") -> "Reply":
+    def _matched(self, reply: "Reply", step: str | None) -> None:
         code = reply.code
         if code == 421:
             self.closing = reply
-        owed = self._owed
-        if not owed:
-            return self._unasked(reply)
-        step = owed[0]
-        if (300 <= code < 400 and step not in _MAY_BE_INTERMEDIATE) or (code < 300 and step == "DATA"):
-            raise self._violation(f"{code} in answer to {step}", bytes(reply), expected="another class of reply")
-        # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
-        if self.lmtp and step in _ENDS_MESSAGE and self._accepted > 1:
-            self._accepted -= 1
-            return reply
-        owed.popleft()
-        if code < 400:
-            self._succeeded(step, reply)
-        else:
-            self._failed(step, reply)
-        if not owed and not self._chunk_left:
-            self._ahead = self.state
-        if self.lmtp and owed and owed[0] in _ENDS_MESSAGE and not self._accepted:
-            owed.popleft()  # nobody to answer for
-            self._ahead = self.state
-        return reply
-
-    def _unasked(self, reply: "Reply") -> "Reply":
-        # In the middle of content a server may give up early; nothing can follow on this connection.
-        if self._ahead is State.DATA and reply.code >= 400:
+        if step is None:
+            # In the middle of content a server may give up early; nothing can follow on this connection.
+            if self._ahead is not State.DATA or code < 400:
+                raise self._violation("a reply that nobody asked for", bytes(reply))
             self.closing = self.closing or reply
-            return reply
-        raise self._violation("a reply that nobody asked for", bytes(reply))
+        elif (300 <= code < 400 and step not in _MAY_BE_INTERMEDIATE) or (code < 300 and step == "DATA"):
+            raise self._violation(f"{code} in answer to {step}", bytes(reply), expected="another class of reply")
+        elif self.lmtp and step in _ENDS_MESSAGE and self._accepted > 1:
+            # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
+            self._accepted -= 1
+        else:
+            self._owed.popleft()
+            if code < 400:
+                self._succeeded(step, reply)
+            else:
+                self._failed(step, reply)
 
     def _succeeded(self, step: str, reply: "Reply") -> None:
         if step in _ENDS_MESSAGE:
@@ -289,11 +264,7 @@ class ClientConnection:
         following = State.DATA if step == "DATA" else self._table[self.state].get(step)
         if following is not None:
             self.state = following
-        if step == "RCPT":
-            self._accepted += 1
-        elif step == "MAIL" or step == "RSET":
-            self._accepted = 0
-        elif step == "AUTH":
+        if step == "AUTH":
             self._secret = b""
             self.state = State.AUTH if reply.is_intermediate else State.READY
         elif step == GREETING:
@@ -302,7 +273,7 @@ class ClientConnection:
         elif step == "EHLO" or step == "LHLO":
             self.capabilities = Capabilities.parse(reply, self.config.dialect.readers)
         elif step == "HELO":
-            self.capabilities = Capabilities()
+            self.capabilities = NOTHING
         elif step == "STARTTLS":
             self._starttls()
         elif step == "QUIT":
@@ -334,66 +305,7 @@ class ClientConnection:
         if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
             raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
         self.tls = facts
-        self.capabilities = Capabilities()
+        self.capabilities = NOTHING
         self.transport = Transport.READ
         if self.transcript is not None:
             self.transcript.tls(facts.version)
-
-    # Facts
-
-    @property
-    def closed(self) -> bool:
-        """True once nothing more will come of this connection."""
-        return self.state is State.CLOSED
-
-    @property
-    def idle(self) -> bool:
-        """Whether a new exchange may begin: nothing is owed and no transaction is open."""
-        return not self._owed and not self._chunk_left and self.state in (State.READY, State.CONNECTED)
-
-    @property
-    def owed(self) -> int:
-        """The number of commands and contents that have no reply yet."""
-        return len(self._owed)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether a new exchange may begin, and nothing has come unasked: no reply, no end of the stream."""
-        return self.idle and not self._eof and not len(self._lines)
-
-    @property
-    def unread(self) -> int:
-        """Octets received and not yet consumed."""
-        return len(self._lines)
-
-    @property
-    def waiting_for(self) -> str:
-        """What the next reply answers: "greeting", a verb, "end of data"; or "body" while content is sent."""
-        if not self._owed:
-            return "body" if self.state is State.DATA or self._chunk_left else "command"
-        step = self._owed[0]
-        return END_OF_DATA if step == _LAST_CHUNK else step
-
-    def _close(self) -> None:
-        self.state = self._ahead = State.CLOSED
-        self.transport = Transport.CLOSE
-        self._lines = LineBuffer()
-        if self.transcript is not None:
-            self.transcript.flush()
-
-    def _out_of_order(self, what: str) -> LocalProtocolError:
-        allowed = [verb for verb in self._table[self._ahead] if verb != END_OF_DATA]
-        if self._chunk_left:
-            allowed = [f"{self._chunk_left} octets of content"]
-        elif self._ahead is State.DATA:
-            allowed = ["the reply to DATA" if self._owed else "content"]
-        elif self.state is State.AUTH:
-            allowed = ["an answer to the challenge"]
-        expected = ", ".join(allowed) or "nothing"
-        return LocalProtocolError(f"{what} is out of order", state=self._ahead.value, expected=expected, received=what)
-
-    def _violation(self, what: str, octets: bytes, expected: str = "") -> RemoteProtocolError:
-        state, waiting = self.state.value, self.waiting_for
-        self._close()
-        expected = expected or (f"a reply to {waiting}" if self._owed else "nothing")
-        return RemoteProtocolError(what, state=state, expected=expected, received=octets)

@@ -6,7 +6,7 @@ from smtpkit.protocol.events import NEED_DATA, ConnectionClosed, Transport
 from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call
 from smtpkit.protocol.outgoing import PIECE
 from smtpkit.protocol.states import END_OF_DATA, State
-from smtpkit.protocol.timeouts import Timeouts
+from smtpkit.protocol.timeouts import STANDARD_TIMEOUTS
 
 __all__ = ["ClientDriver"]
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.driver import MakeTLS, Needs
     from smtpkit.protocol.needs import Need
+    from smtpkit.protocol.timeouts import Timeouts
     from smtpkit.wire.replies import Reply
 
     Exchange = Generator[Any, Any, Any]
@@ -48,17 +49,16 @@ class ClientDriver(Driver):
         *,
         make_tls: "MakeTLS | None" = None,
         implicit_tls: bool = False,
-        timeouts: Timeouts | None = None,
+        timeouts: "Timeouts | None" = None,
     ) -> None:
         super().__init__(core, make_tls)
         self.core = core
         self.result: Any = None
         self.round_trips = 0
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or STANDARD_TIMEOUTS
         self._implicit = implicit_tls
         self._loss: Loss | None = None
         self._replies: list[Reply] = []  # to the group under way
-        self._taken = True  # whether all that was to be sent has been handed out
         self._needs: Needs | None = None
 
     def start(self, exchange: "Exchange", body: bytes | None = None) -> None:
@@ -79,16 +79,13 @@ class ClientDriver(Driver):
         except StopIteration:
             return DONE
 
-    def take(self) -> bytes:
-        """All octets that are to be written now; they are given once."""
-        octets = super().take()
-        self._taken = self.failure is None
-        return octets
-
     @property
     def timeout(self) -> float:  # type: ignore[override]  # nobody sets it
         """Seconds that the present wait may last."""
-        return self._timeouts[self._stage]
+        tls = self._tls
+        if tls is not None and tls.facts is None:
+            return self._timeouts["TLS handshake"]
+        return self._timeouts[self.core.waiting_for]
 
     @property
     def broken(self) -> bool:
@@ -140,7 +137,9 @@ class ClientDriver(Driver):
             step, value = exchange.send, None
             try:
                 if type(want) is tuple:
-                    value = yield from self._sent(want)
+                    value = self._send(want)
+                    if value is None:
+                        value = yield from self._answers()
                 elif want is NEXT_CHUNK:
                     if body is None:
                         value = yield CHUNK
@@ -154,6 +153,8 @@ class ClientDriver(Driver):
                 elif type(want) is Call:
                     value = yield want
                 else:
+                    self._replies = []
+                    self.waits += 1
                     value = yield from self._answers()
             except SMTPError as error:
                 step, value = exchange.throw, self._noted(error)
@@ -165,8 +166,10 @@ class ClientDriver(Driver):
             yield from self._secured()
         elif core.state is not State.GREETING:
             # What the server said unasked would be taken for its answer to the next command.
+            self.waits += 1
+            yield WRITE
             try:
-                yield from self._early("command")
+                self._said("command")
             except RemoteProtocolError as error:
                 error.may_retry = True  # nothing was sent
                 raise
@@ -179,7 +182,8 @@ class ClientDriver(Driver):
         if self.failure is not None or self._loss is not None:
             raise self._fallen()
 
-    def _sent(self, items: "tuple[Any, ...]") -> "Steps":
+    def _send(self, items: "tuple[Any, ...]") -> "list[Reply] | None":
+        # None: the answers are to come.
         core = self.core
         self._taken = False
         self._replies = []
@@ -188,30 +192,32 @@ class ClientDriver(Driver):
             early = self._said("body")
             if early:
                 return early
-        for item in items:
-            core.send(item)
-        if not core.owed:
-            return (yield from self._early("body"))
-        self.round_trips += 1
-        return (yield from self._answers())
+        core.send(*items)
+        self.waits += 1
+        self.round_trips += core.owed > 0
+        return None
 
     def _answers(self) -> "Steps":
-        # All replies that are owed.
+        # All replies that are owed.  In the middle of content nothing is owed, but a server may give up.
         core = self.core
-        replies = self._replies = []
-        self.waits += 1
-        while core.owed:
-            event = core.next_event()
-            if event is NEED_DATA and self._loss is None:
+        if not core.owed:
+            yield WRITE
+            return self._said("body")
+        replies = self._replies
+        came = 0
+        if core.silent and self._loss is None:
+            yield READ
+        while (missing := core.take_replies(replies)) is not None:
+            if missing is NEED_DATA and self._loss is None:
+                self.waits += len(replies) - came
+                came = len(replies)
                 yield READ
-            elif event is NEED_DATA or isinstance(event, ConnectionClosed):
-                if not self._took_leave:
-                    raise self._fallen()
+            elif self._took_leave:
                 replies += [replies[-1]] * core.owed
                 break
             else:
-                self.waits += 1
-                replies.append(event)
+                raise self._fallen()
+        self.waits += len(replies) - came
         return replies
 
     @property
@@ -224,14 +230,10 @@ class ClientDriver(Driver):
             return False
         return (loss is None or loss[0] is ConnectionLost) and not (core.lmtp and core.waiting_for == END_OF_DATA)
 
-    def _early(self, stage: str) -> "Steps":
-        # In the middle of content nothing is owed, but a server may give up.
-        self.waits += 1
-        yield WRITE
-        return self._said(stage)
-
     def _said(self, stage: str) -> "list[Reply]":
         self._replies = []
+        if self.core.silent and self._loss is None:
+            return []
         event = self.core.next_event()
         if event is NEED_DATA:
             if self._loss is not None:

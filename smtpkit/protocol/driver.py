@@ -55,6 +55,7 @@ class Driver:
         self._core = core
         self._make_tls = make_tls
         self._tls: TLS | None = None
+        self._taken = True  # whether all that was to be sent has been handed out
         self._clear = b""  # what must leave before anything else, as it is
         self._noticed = -1  # `waits` when remaining() was last asked
         self._due = 0.0  # when that wait ends, on the clock of whoever asked
@@ -126,6 +127,7 @@ class Driver:
             octets = tls.data_to_send()
         if self._clear:
             octets, self._clear = self._clear + octets, b""
+        self._taken = self.failure is None
         if octets:
             self.waits += 1
             self.octets_out += len(octets)

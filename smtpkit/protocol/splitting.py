@@ -69,8 +69,7 @@ def transactions(
             if len(result.accepted) == len(recipients):
                 return result
             found = result.recipients
-            if replayable:
-                excess = [address for address, outcome in found.items() if _is_excess(outcome, client.lmtp)]
+            excess = [address for address, outcome in found.items() if replayable and _is_excess(outcome, client.lmtp)]
         except SMTPError as error:
             found = error.recipients
             if isinstance(error, RecipientsRefused) and partial and client.closing is None:

@@ -2,7 +2,7 @@
 
 from smtpkit.wire.value import Value
 
-__all__ = ["Timeouts"]
+__all__ = ["STANDARD_TIMEOUTS", "Timeouts"]
 
 # Wait, by its name in `waiting_for`: seconds.
 _STANDARD = {
@@ -83,3 +83,6 @@ class Timeouts(Value):
     def __getitem__(self, wait: str) -> float:
         """Seconds for the wait of this name."""
         return self.table.get(wait, self.table["other"])
+
+
+STANDARD_TIMEOUTS = Timeouts()

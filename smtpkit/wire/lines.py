@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _join = b"".join
 _HEAD = 4  # octets: a verb
+_UNBOUNDED = 1 << 62
 
 
 class LineTooLong(Enum):
@@ -58,6 +59,11 @@ class LineBuffer:
     def __len__(self) -> int:
         return len(self._front) - self._at + self._pieces_size
 
+    @property
+    def last_octet(self) -> bytes:
+        """What came last of what is unread; b"" if nothing is."""
+        return self._pieces[-1][-1:] if self._pieces else self._front[self._at :][-1:]
+
     def feed(self, octets: bytes) -> None:
         """Add what the peer has sent.  The object itself is kept: it must be bytes."""
         if self._at == len(self._front) and not self._pieces:
@@ -105,6 +111,17 @@ class LineBuffer:
             self.overlong = False
             return LINE_TOO_LONG
         return front[start:end]
+
+    def next_lines(self, most: int) -> list[bytes]:
+        """The next lines, as many as have come but not more than `most`, of any length, without their CRLFs."""
+        if self._pieces or most == 1:
+            line = self.next_line(_UNBOUNDED)
+            return [line] if isinstance(line, bytes) else []
+        front = self._front
+        lines = (front[self._at :] if self._at else front).split(b"\r\n", most)
+        self._front = lines.pop()
+        self._at = self._searched = 0
+        return lines
 
     def take(self, size: int) -> bytes:
         """Up to `size` octets, whatever they are; fewer if not so many are unread."""

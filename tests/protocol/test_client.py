@@ -61,6 +61,69 @@ def new():
 # Replies in order
 
 
+def test_the_replies_to_a_group_are_taken_together(new):
+    dialogue(new, (Ehlo("c.example"), "250 s.example"))
+    new.send(MAIL, BOB, BOB, Data())
+    new.receive_data(b"250 a\r\n250-b\r\n250 b\r\n4")
+    replies = []
+    assert new.take_replies(replies) is NEED_DATA
+    assert [reply.text for reply in replies] == ["a", "b\nb"]
+    new.receive_data(b"50 c\r\n354 d\r\n")
+    assert new.take_replies(replies) is None
+    assert [reply.code for reply in replies] == [250, 250, 450, 354]
+    assert new.state is State.DATA
+
+
+def test_no_more_replies_are_taken_than_are_owed(new):
+    dialogue(new, (Ehlo("c.example"), "250 s.example"))
+    new.send(MAIL)
+    new.receive_data(b"250 a\r\n250 b\r\n")
+    replies = []
+    assert new.take_replies(replies) is None
+    assert [reply.text for reply in replies] == ["a"]
+    with pytest.raises(RemoteProtocolError, match="nobody asked for"):
+        new.next_event()
+
+
+def test_the_replies_before_what_is_none_are_taken(new):
+    dialogue(new, (Ehlo("c.example"), "250 s.example"))
+    new.send(MAIL, BOB)
+    new.receive_data(b"250 a\r\nwhat?\r\n")
+    replies = []
+    with pytest.raises(RemoteProtocolError):
+        new.take_replies(replies)
+    assert [reply.text for reply in replies] == ["a"]
+
+
+def test_of_a_group_that_is_out_of_order_what_stands_before_is_sent(new):
+    dialogue(new, (Ehlo("c.example"), "250 s.example"))
+    with pytest.raises(LocalProtocolError):
+        new.send(MAIL, MAIL)
+    assert new.data_to_send() == bytes(MAIL)
+
+
+def test_where_the_stream_ends_within_a_group_the_replies_before_are_taken(new):
+    dialogue(new, (Ehlo("c.example"), "250 s.example"))
+    new.send(MAIL, BOB)
+    new.receive_data(b"250 a\r\n")
+    new.receive_data(b"")
+    replies = []
+    assert new.take_replies(replies) == ConnectionClosed()
+    assert new.take_replies(replies) == ConnectionClosed()
+    assert len(replies) == 1
+
+
+def test_lmtp_takes_no_reply_that_turns_out_not_to_be_owed():
+    core = ClientConnection(ClientConfig(lmtp=True))
+    said(core, "220 hi")
+    dialogue(core, (Lhlo("c.example"), "250 s.example"), (MAIL, "250 a"))
+    core.send(BOB, Bdat(0, last=True), BodyChunk(b"", last=True))
+    core.receive_data(b"550 no\r\n421 late\r\n")
+    replies = []
+    assert core.take_replies(replies) is None
+    assert [reply.code for reply in replies] == [550]
+
+
 def test_replies_are_matched_in_order(ready):
     core = ready("PIPELINING")
     core.send(MAIL)

@@ -353,6 +353,16 @@ def test_what_came_while_the_body_was_asked_for_keeps_the_next_piece_back(ready)
     assert driver.take() == b""
 
 
+def test_half_an_early_reply_does_not_keep_the_content_back(ready):
+    driver = in_content(ready, (BodyChunk(b"x"),), NEXT_CHUNK)
+    assert driver.next() is WRITE
+    driver.receive(b"552 enou")
+    assert driver.next() is CHUNK
+    driver.receive(b"gh\r\n")
+    assert driver.next(None) is DONE
+    assert driver.result[1] == []
+
+
 def test_without_an_early_reply_the_content_goes_on(ready):
     driver = in_content(ready, (BodyChunk(b"x"),), (BodyChunk(b"y", True),))
     assert driver.next() is WRITE

@@ -20,6 +20,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("feed"), octets),
         st.tuples(st.just("line"), st.just(20)),
+        st.tuples(st.just("lines"), st.integers(1, 4)),
         st.tuples(st.just("take"), st.integers(0, 40)),
         st.tuples(st.just("push back"), octets),
         st.tuples(st.just("take all"), st.none()),
@@ -59,6 +60,13 @@ def test_any_mixture_of_reads_gives_the_octets_in_their_order(steps):
             line, end, rest = unread.partition(b"\r\n")
             assert buffer.next_line(1 << 20) == (line if end else None)
             unread = rest if end else unread
+        elif step == "lines":
+            *before, rest = unread.split(b"\r\n", argument)
+            found = buffer.next_lines(argument)
+            # What came in several reads is given line by line.
+            assert found == before[: len(found)]
+            assert bool(found) == bool(before)
+            unread = b"\r\n".join((*before[len(found) :], rest))
         else:
             size = len(unread) if step == "take all" else argument
             assert (buffer.take_all() if step == "take all" else buffer.take(size)) == unread[:size]
@@ -77,6 +85,30 @@ def test_lines_over_their_limit_are_reported_in_their_place_in_any_pieces(pieces
             found.append(line)
         assert len(buffer) < limit
     assert found == model.read_lines(b"".join(pieces), limit, LINE_TOO_LONG)
+
+
+def test_the_last_octet_is_the_last_that_is_unread():
+    buffer = LineBuffer()
+    assert buffer.last_octet == b""
+    buffer.feed(b"a\r\nb")
+    assert buffer.last_octet == b"b"
+    buffer.feed(b"c\n")
+    assert buffer.last_octet == b"\n"
+    buffer.clear()
+    buffer.feed(b"a\r\n")
+    assert buffer.next_line(9) == b"a"
+    assert buffer.last_octet == b""
+
+
+def test_the_lines_of_a_read_are_given_together_and_no_more_than_are_wanted():
+    buffer = LineBuffer()
+    buffer.feed(b"a\r\nb\r\nc\r\nd")
+    assert buffer.next_lines(2) == [b"a", b"b"]
+    assert buffer.next_lines(9) == [b"c"]
+    assert buffer.next_lines(9) == []
+    buffer.feed(b"\r\ne\r\n")
+    assert buffer.next_lines(9) == [b"d"]
+    assert buffer.next_lines(9) == [b"e"]
 
 
 def test_a_line_keeps_lone_newlines_and_nul():
