@@ -41,9 +41,13 @@ class Envelope(Value):
         self.sender = reverse_path(sender)
         self.recipients = tuple(map(forward_path, recipients))
         self.mail_parameters: Parameters = dict(mail_parameters or {})
-        if rcpt_parameters is None or isinstance(rcpt_parameters, Mapping):
-            rcpt_parameters = (rcpt_parameters or {},) * len(self.recipients)
-        self.rcpt_parameters: tuple[Parameters, ...] = tuple(map(dict, rcpt_parameters))
+        self.rcpt_parameters: tuple[Parameters, ...]
+        if rcpt_parameters is None:
+            self.rcpt_parameters = ({},) * len(self.recipients)
+            return
+        if isinstance(rcpt_parameters, Mapping):
+            rcpt_parameters = (rcpt_parameters,) * len(self.recipients)
+        self.rcpt_parameters = tuple(map(dict, rcpt_parameters))
         if len(self.rcpt_parameters) != len(self.recipients):
             raise ParseError("not as many rcpt_parameters as recipients", expected="one mapping, or one for each")
 

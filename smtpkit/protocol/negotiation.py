@@ -47,7 +47,8 @@ def negotiate(
         NotSupported: the server does not offer what is needed; nothing is dropped in silence.
         ParseError: a parameter is none that may be sent.
     """
-    parameters = _demanded(capabilities, envelope.mail_parameters, config, tls)
+    given = envelope.mail_parameters
+    parameters = _demanded(capabilities, given, config, tls) if given else {}
     _declare_size(capabilities, parameters, body, size)
     _declare_body(capabilities, parameters, body, eight_bit)
     sender, recipients = envelope.sender, envelope.recipients
@@ -57,18 +58,16 @@ def negotiate(
         else:
             sender = sender and in_ascii(sender)
             recipients = tuple(in_ascii(recipient) for recipient in recipients)
-    commands = {
-        address: Rcpt(recipient, _demanded(capabilities, each, config, tls), config.dialect.rcpt)
-        if each
-        else Rcpt(recipient)
-        for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True)
-    }
     mail = Mail(sender, parameters, config.dialect.mail)
-    if mail.parameters:
+    if parameters:
         _check(capabilities, mail.parameters, config)
-    for command in commands.values():
-        if command.parameters:
-            _check(capabilities, command.parameters, config)
+    if not any(envelope.rcpt_parameters):
+        return mail, dict(zip(addresses, map(Rcpt, recipients), strict=True))
+    commands = {}
+    for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True):
+        demanded = _demanded(capabilities, each, config, tls)
+        command = commands[address] = Rcpt(recipient, demanded, config.dialect.rcpt)
+        _check(capabilities, command.parameters, config)
     return mail, commands
 
 
@@ -108,8 +107,9 @@ def _demanded(capabilities: "Capabilities", parameters: "Any", config: ClientCon
 
 def _check(capabilities: "Capabilities", parameters: "Any", config: ClientConfig) -> None:
     # What the server would refuse by what it says in its EHLO reply is not sent.
+    owners = config.owners.parameters
     for keyword in parameters:
-        extension = config.owners.parameters.get(keyword)
+        extension = owners.get(keyword)
         if extension is not None and extension.check is not None:
             reply = extension.check(parameters, capabilities.value(extension.keyword))
             if reply is not None:

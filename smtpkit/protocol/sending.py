@@ -42,6 +42,7 @@ OPTIONS = {
     "mail_parameters": "further parameters of MAIL: keyword to typed value",
     "rcpt_parameters": "further parameters of RCPT: one mapping for all, or one for each recipient",
 }
+_OF_TRANSACTIONS = ("max_recipients", "partial", "chunking", "raise_for")
 
 
 class Sending:
@@ -65,25 +66,28 @@ class Sending:
         if options:
             _check_options(options)
         recipients = [recipients] if isinstance(recipients, (str, Mailbox)) else list(recipients)
-        by_address = {str(each): each for each in recipients}
+        by_address = dict(zip(map(str, recipients), recipients, strict=True))
         if not by_address:
             raise LocalProtocolError("a message needs a recipient", expected="at least one")
         self._client = client
         self._options = options
         self._addresses = list(by_address)
-        self._envelope = Envelope(
-            sender,
-            by_address.values(),
-            self._mail_parameters() if options else None,
-            self._rcpt_parameters(recipients) if options else None,
-        )
+        if options:
+            parameters = self._mail_parameters(), self._rcpt_parameters(recipients)
+            self._envelope = Envelope(sender, by_address.values(), *parameters)
+        else:
+            self._envelope = Envelope(sender, by_address.values())
         self._scan: BodyScan | None = None
         self.deadline: float | None = options.get("deadline")
         self.held: bytes | None = None
         self.file: Any = None
         self.source: Any = None
         self._utf8_header = False
+        self._next_body: Outgoing | None = None
         self._start: int | None = None  # of the content in a file that can be read twice
+        if type(body) is bytes:  # as mostly
+            self.held = body
+            return
         if callable(body):
             body = body()
         if isinstance(body, str):
@@ -134,35 +138,31 @@ class Sending:
 
     def exchange(self) -> "Generator[Wanted, Any, SendResult]":
         """The exchange that sends it."""
-        options = self._options
+        options, client = self._options, self._client
         if self.held is not None:
             self._scan = scanned((self.held,))
+        body = self._next_body = self._make_body()
         mail, commands = negotiate(
-            self._client.capabilities,
+            client.capabilities,
             self._envelope,
             self._addresses,
-            self._body(),
+            body,
             size=options.get("size"),
             eight_bit=options.get("eight_bit", "declare"),
             utf8_header=self._utf8_header,
-            config=self._client.config,
-            tls=self._client.tls is not None,
+            config=client.config,
+            tls=client.tls is not None,
         )
-        result = yield from transactions(
-            self._client,
-            mail,
-            commands,
-            self._body,
-            replayable=self.held is not None or self._start is not None,
-            max_recipients=options.get("max_recipients"),
-            partial=options.get("partial", True),
-            chunking=options.get("chunking"),
-            raise_for=options.get("raise_for", "all"),
-        )
-        return result
+        replayable = self.held is not None or self._start is not None
+        wanted = {name: options[name] for name in _OF_TRANSACTIONS if name in options} if options else {}
+        return (yield from transactions(client, mail, commands, self._body, replayable=replayable, **wanted))
 
     def _body(self) -> Outgoing:
-        # The content, from its beginning.
+        # The content, from its beginning: for each transaction its own.
+        body, self._next_body = self._next_body, None
+        return body or self._make_body()
+
+    def _make_body(self) -> Outgoing:
         if self._start is not None:
             self.file.seek(self._start)
         options = self._options

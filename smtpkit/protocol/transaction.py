@@ -199,7 +199,13 @@ class _Attempt:
         for item, reply in zip(self._group, replies, strict=False):
             kind = type(item)
             if kind is Rcpt:
-                self._take_rcpt(reply)
+                address = self._addresses[self._asked]
+                self._asked += 1
+                if reply.is_positive:
+                    self.pending.append(address)
+                else:
+                    self.outcomes[address] = Outcome.of(reply)
+                    self._refused[address] = reply
             elif kind is Mail:
                 self._mail_reply = reply
             elif kind is Data:
@@ -209,15 +215,6 @@ class _Attempt:
             taken += 1
         if len(replies) > taken:
             self._take_final(replies[taken:], broken)
-
-    def _take_rcpt(self, reply: "Reply") -> None:
-        address = self._addresses[self._asked]
-        if reply.is_positive:
-            self.pending.append(address)
-        else:
-            self.outcomes[address] = Outcome.of(reply)
-            self._refused[address] = reply
-        self._asked += 1
 
     def _take_final(self, replies: "Sequence[Reply]", broken: bool) -> None:
         ends = self._ends()

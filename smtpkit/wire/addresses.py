@@ -7,6 +7,7 @@ quoting, since all its quoted spellings are one mailbox, and the path without th
 """
 
 import re
+from functools import cache
 
 from smtpkit.errors import ParseError
 from smtpkit.wire.literals import is_address_literal
@@ -53,13 +54,15 @@ class Mailbox(Value):
         ParseError: a part is not in the grammar, or too long.
     """
 
-    __slots__ = ("local_part", "domain")
+    __slots__ = ("local_part", "domain", "_text")
     local_part: str
     domain: str
+    _text: str | None
 
     def __init__(self, local_part: str, domain: str) -> None:
         self.local_part = local_part
         self.domain = domain
+        self._text = None
         _check(self)
 
     @classmethod
@@ -71,7 +74,8 @@ class Mailbox(Value):
         """
         match = _match_ascii_mailbox(text)
         if match is not None:
-            return _trusted_mailbox(*match.groups())
+            local_part, domain = match.groups()
+            return _trusted_mailbox(local_part, domain, text)
         mailbox, end = _read_mailbox(text, 0)
         if end != len(text):
             raise ParseError("text after the mailbox", text, offset=end, enhanced="5.1.3")
@@ -84,10 +88,13 @@ class Mailbox(Value):
 
     def __str__(self) -> str:
         """Give the mailbox with the least quoting, as RFC 5321 section 4.1.2 asks."""
-        local_part = self.local_part
-        if _match_dot_string(local_part) is None:
-            local_part = quote(local_part)
-        return f"{local_part}@{self.domain}" if self.domain else local_part
+        text = self._text
+        if text is None:
+            local_part = self.local_part
+            if _match_dot_string(local_part) is None:
+                local_part = quote(local_part)
+            text = self._text = f"{local_part}@{self.domain}" if self.domain else local_part
+        return text
 
     def __eq__(self, other: object) -> bool:
         return _key(self) == _key(other) if isinstance(other, Mailbox) else NotImplemented
@@ -96,11 +103,12 @@ class Mailbox(Value):
         return hash(_key(self))
 
 
-def _trusted_mailbox(local_part: str, domain: str) -> Mailbox:
+def _trusted_mailbox(local_part: str, domain: str, text: str | None = None) -> Mailbox:
     """Make a mailbox of parts that a pattern has found to be in the grammar and within the limits."""
     mailbox = _new(Mailbox)
     mailbox.local_part = local_part
     mailbox.domain = domain
+    mailbox._text = text
     return mailbox
 
 
@@ -142,7 +150,7 @@ def is_domain(text: str) -> bool:
     length of the A-label.  Bidirectional and most contextual rules are left to whoever looks the name up.
     """
     if text.isascii():
-        return len(text) <= _MAX_DOMAIN and re.fullmatch(ASCII_DOMAIN, text) is not None
+        return len(text) <= _MAX_DOMAIN and _ascii_domain().fullmatch(text) is not None
     return _octets(text) <= _MAX_DOMAIN and all(
         re.fullmatch(_LABEL, label) is not None if label.isascii() else _is_u_label(label) for label in text.split(".")
     )
@@ -160,6 +168,11 @@ def domain_or_literal(text: str) -> str:
 
 
 _new = object.__new__
+
+
+@cache
+def _ascii_domain() -> "re.Pattern[str]":
+    return re.compile(ASCII_DOMAIN)
 
 
 def _key(mailbox: Mailbox) -> tuple[str, str]:

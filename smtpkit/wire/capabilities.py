@@ -33,7 +33,7 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         readers: by keyword what makes a value of its parameters; None for those of the standards.
     """
 
-    __slots__ = ("_keywords", "_readers", "domain", "greeting")
+    __slots__ = ("_keywords", "_limits", "_readers", "_size", "domain", "greeting")
 
     def __init__(
         self,
@@ -59,6 +59,9 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         if mechanisms:
             known["AUTH"] = tuple(dict.fromkeys([name for name in mechanisms if name]))
         self._keywords = known
+        # Asked for with each message, and read once.
+        self._size: int | None = READERS["SIZE"](known.get("SIZE", ()))
+        self._limits: dict[str, int] = READERS["LIMITS"](known.get("LIMITS", ()))
 
     @classmethod
     def parse(cls, reply: Reply, readers: "Readers | None" = None) -> "Capabilities":
@@ -89,8 +92,7 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
 
         0 says that there is no fixed limit; None that nothing is known: no SIZE, no number, or no sensible one.
         """
-        size: int | None = READERS["SIZE"](self._keywords.get("SIZE", ()))
-        return size
+        return self._size
 
     @property
     def auth(self) -> tuple[str, ...]:
@@ -99,14 +101,13 @@ class Capabilities(Mapping[str, tuple[str, ...]]):
         return names
 
     @property
-    def limits(self) -> dict[str, int]:
+    def limits(self) -> Mapping[str, int]:
         """MAILMAX, RCPTMAX and RCPTDOMAINMAX, those of them that the server states (RFC 9422).
 
         A wrong value is left out, a parameter that has not the form of one leaves all out (section 3); of two
         values the smaller counts.
         """
-        limits: dict[str, int] = READERS["LIMITS"](self._keywords.get("LIMITS", ()))
-        return limits
+        return self._limits
 
     def __getitem__(self, keyword: str) -> tuple[str, ...]:
         return self._keywords[keyword]

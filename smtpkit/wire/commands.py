@@ -169,6 +169,7 @@ def _common_mail(line: bytes, dialect: Dialect) -> Mail | None:
     else:
         mail.reverse_path = mailbox = _new(Mailbox)
         mailbox.local_part = local_part
+        mailbox._text = None
         mailbox.domain = domain
     if parameters is None:
         mail.parameters = {}
@@ -191,6 +192,7 @@ def _common_rcpt(line: bytes, dialect: Dialect) -> Rcpt | None:
     rcpt = _new(Rcpt)
     rcpt.forward_path = mailbox = _new(Mailbox)
     mailbox.local_part = local_part
+    mailbox._text = None
     mailbox.domain = domain
     if parameters is None:
         rcpt.parameters = {}
