@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from smtpkit.protocol.server_driver import ServerDriver
 
 _BUFFER = 64 * 1024  # larger reads cost an mmap each
+_AT_HAND = int(socket.MSG_DONTWAIT)  # these two without their Enum, which costs more than the rest of the call
+_RECEIVE = int(socket.SO_RCVTIMEO)
 _AT_ONCE = 16 * 1024  # octets that most sockets have room for
 _FOREVER = 86400.0
 _INEXACT = 1.01  # a time-out may be off by a hundredth
@@ -63,7 +65,7 @@ class Transport:
         self._deadline: float | None = None  # of time.monotonic(), as the next
         self._due = 0.0  # when the present wait ends
         self._seen = -1
-        self._timeouts = {socket.SO_RCVTIMEO: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
+        self._timeouts = {_RECEIVE: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
         self._waited = 0.0  # seconds that were spent waiting for octets
         self._waiting = False  # in recv, between transactions
@@ -101,7 +103,7 @@ class Transport:
         """Take in what has come, without waiting; a connection that is to be used again may have ended."""
         try:
             if self._arrivals.poll(0):
-                self.driver.receive(self._sock.recv(_BUFFER, socket.MSG_DONTWAIT))
+                self.driver.receive(self._sock.recv(_BUFFER, _AT_HAND))
         except BlockingIOError:
             pass
         except OSError as error:
@@ -135,7 +137,7 @@ class Transport:
         with self._lock:
             self._waiting = not self._ending
         while not self._ending and (left := until - monotonic()) > 0:
-            self._set_timeout(socket.SO_RCVTIMEO, left)
+            self._set_timeout(_RECEIVE, left)
             if not self._sock.recv(_BUFFER):
                 break
 
@@ -205,23 +207,27 @@ class Transport:
         return False
 
     def _send(self, octets: bytes) -> None:
+        sent = 0
         if len(octets) <= _AT_ONCE:
-            # What the kernel has room for needs no time-out.
-            with suppress(BlockingIOError):
-                octets = octets[self._sock.send(octets, socket.MSG_DONTWAIT) :]
-        rest = memoryview(octets)
-        while rest:
-            self._set_timeout(socket.SO_SNDTIMEO, self._left())
-            rest = rest[self._sock.send(rest) :]
+            try:
+                sent = self._sock.send(octets, _AT_HAND)  # what the kernel has room for needs no time-out
+            except BlockingIOError:
+                sent = 0
+        if sent < len(octets):
+            rest = memoryview(octets)[sent:]
+            while rest:
+                self._set_timeout(socket.SO_SNDTIMEO, self._left(monotonic()))
+                rest = rest[self._sock.send(rest) :]
 
     def _read(self) -> None:
-        if self._stands_idle():
+        serving = self._serve is not None
+        if serving and self._stands_idle():
             return
         started = monotonic()
         try:
             if self._deadline is not None and started >= self._deadline:
                 raise BlockingIOError  # whatever comes
-            octets = self._received()
+            octets = self._received(started)
         except BlockingIOError:
             self._time_out(flushed=True)
             return
@@ -229,25 +235,26 @@ class Transport:
             self.driver.lost(error)
             return
         finally:
-            woken = self._awake()
+            woken = self._waiting and self._awake()
         if octets or not woken:
             self.driver.receive(octets)
         if woken:
             self.driver.shut_down()
-        else:
+        elif serving:
             self._measure(monotonic() - started)
 
-    def _received(self) -> bytes:
+    def _received(self, now: float) -> bytes:
         while True:
-            left = self._left()
+            left = self._left(now)
             # Nearly every read would pay for another time-out.  One that ends too early is made again.
-            if not left / 8 <= self._timeouts[socket.SO_RCVTIMEO] <= left * _INEXACT:
-                self._set_timeout(socket.SO_RCVTIMEO, left)
+            if not left / 8 <= self._timeouts[_RECEIVE] <= left * _INEXACT:
+                self._set_timeout(_RECEIVE, left)
             try:
                 return self._sock.recv(_BUFFER)
             except BlockingIOError:
-                if self._timeouts[socket.SO_RCVTIMEO] >= left / _INEXACT:
+                if self._timeouts[_RECEIVE] >= left / _INEXACT:
                     raise
+                now = monotonic()
 
     def _measure(self, waited: float) -> None:
         self._waited += waited
@@ -256,9 +263,11 @@ class Transport:
             self.driver.waited(waited)
 
     def _read_ready(self) -> None:
-        with suppress(OSError):
+        try:
             if self._arrivals.poll(0):
-                self.driver.receive(self._sock.recv(_BUFFER, socket.MSG_DONTWAIT))
+                self.driver.receive(self._sock.recv(_BUFFER, _AT_HAND))
+        except OSError:
+            pass  # reading or writing will tell
 
     def _stands_idle(self) -> bool:
         # Whether the server ends, so that nothing is to be awaited; if not, it may wake this thread.
@@ -273,8 +282,6 @@ class Transport:
 
     def _awake(self) -> bool:
         # Whether shut_down() has ended the wait.
-        if not self._waiting:
-            return False
         with self._lock:
             self._waiting = False
             return self._ending
@@ -282,8 +289,7 @@ class Transport:
     # Time: a wait begins when something was written, or a piece of a body came; not at each read, or one octet
     # now and then would keep a connection.
 
-    def _left(self) -> float:
-        now = monotonic()
+    def _left(self, now: float) -> float:
         if self.driver.waits != self._seen:
             self._seen = self.driver.waits
             self._due = now + self.driver.timeout
