@@ -19,7 +19,9 @@ ATTEMPT_DELAY = 0.25  # seconds until the next address is tried beside those bef
 def given_as_number(host: str, port: int) -> "list[Address] | None":
     """The address if `host` is one, so that nothing has to be looked up; else None."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        # As bytes, or it would be taken through IDNA first.
+        given = host.encode("ascii") if host.isascii() else host
+        found = socket.getaddrinfo(given, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
         return None
     return [(family, address) for family, _, _, _, address in found]

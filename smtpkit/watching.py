@@ -126,7 +126,7 @@ class Watch:
     def connected(self, client: "Any", seconds: float) -> None:
         """The connection is ready for messages."""
         self._lives = True
-        if self._log is not None:
+        if self._log is not None and self._log.isEnabledFor(_DEBUG):
             tls = client.tls
             self._write(_DEBUG, "connected to %s, %s", client.url, "in clear" if tls is None else tls.version)
         self._tell(client, "connected", seconds)
@@ -160,7 +160,7 @@ class Watch:
         """The connection has ended; told once, and only if it was made."""
         if self._lives:
             self._lives = False
-            if self._log is not None:
+            if self._log is not None and self._log.isEnabledFor(_DEBUG):
                 self._write(_DEBUG, "closed: %r", client.stats)
             self._tell(client, "closed")
 

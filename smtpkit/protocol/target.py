@@ -128,7 +128,7 @@ def _default_policy(target: Target) -> str:
 def _split(where: str) -> "tuple[str, str, str, dict[str, str]]":
     from urllib.parse import parse_qsl, unquote
 
-    if any(ch <= " " or ch == "\x7f" for ch in where):
+    if (not where.isprintable() and any(ch <= " " or ch == "\x7f" for ch in where)) or " " in where:
         raise ValueError("a host or URL holds no spaces and no controls")
     scheme, separator, rest = where.partition("://")
     if not separator:
