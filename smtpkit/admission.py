@@ -30,6 +30,7 @@ class Admission:
     def __init__(self, limits: "Limits", ledger: "Ledger") -> None:
         self._limits = limits
         self._ledger = ledger
+        self._counted = [kind for kind in _AT_THE_DOOR if kind in ledger.limits]
         self._by_address: dict[str, int] = {}
         self.connections = 0
 
@@ -49,10 +50,11 @@ class Admission:
         if address and count >= self._limits.per_address:
             return TOO_MANY_CONNECTIONS, "per_address"
         ledger = self._ledger
-        for kind in _AT_THE_DOOR if address else ():
-            if kind in ledger.limits and (refusal := ledger.refusal(address, kind, now)) is not None:
-                return refusal, "ledger"
-        ledger.add(address, "connections", now)
+        if address and self._counted:
+            for kind in self._counted:
+                if (refusal := ledger.refusal(address, kind, now)) is not None:
+                    return refusal, "ledger"
+            ledger.add(address, "connections", now)
         self.connections += 1
         self._by_address[address] = count + 1
         return None, ""

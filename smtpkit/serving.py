@@ -1,7 +1,5 @@
 """What both adapters make of the arguments of serve(): configuration, TLS, trust, and the session for a handler."""
 
-import os
-
 from smtpkit.admission import TrustedPeers
 from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.config import ServerConfig
@@ -12,7 +10,7 @@ from smtpkit.wire.addresses import is_domain
 from smtpkit.wire.literals import address_literal
 from smtpkit.wire.replies import Reply
 
-__all__ = ["NO_SESSION", "ServerSettings", "makes_sessions", "overridden", "session_id"]
+__all__ = ["NO_SESSION", "ServerSettings", "makes_sessions", "overridden"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -205,8 +203,3 @@ def makes_sessions(handler: "Any") -> bool:
     except (TypeError, ValueError):
         return False
     return not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in wanted.parameters.values())
-
-
-def session_id() -> str:
-    """A name for a session in log lines, not to be guessed."""
-    return os.urandom(5).hex()

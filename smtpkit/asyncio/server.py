@@ -15,7 +15,7 @@ from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
-from smtpkit.serving import NO_SESSION, ServerSettings, overridden, session_id
+from smtpkit.serving import NO_SESSION, ServerSettings, overridden
 
 __all__ = ["Server", "serve"]
 
@@ -156,10 +156,8 @@ class Server:
             session = self._make_session()
             if not isinstance(session, Session):
                 raise TypeError(f"the session factory made {session!r}, which is no Session of this adapter")
-            session.id = session_id()
         except Exception as error:  # noqa: BLE001 (the user's code)
             session = _NoSession()
-            session.id = session_id()
             self._watch.failed(session, "the session factory", error)
         return session
 

@@ -1,5 +1,8 @@
 """What is known of a session, for the hooks that the user writes, and what these may return."""
 
+from functools import cached_property
+from os import urandom
+
 from smtpkit.errors import ReplyError
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR
 from smtpkit.wire.replies import Reply
@@ -37,7 +40,6 @@ class SessionFacts:
     Attributes:
         peer: (host, port) of the client; its credentials are not known over a unix socket: "" then.
         local: (host, port) of the own end.
-        id: names the session in log lines.
         told: the attributes of XCLIENT, where a trusted peer has sent it; `peer`, `local`, `hello_name` and
             `identity` are those of the client that it tells of.  "" is what it does not know.
         forwarded: the attributes of XFORWARD, of the message that comes next or is under way.
@@ -45,10 +47,14 @@ class SessionFacts:
 
     peer: "Any" = ""
     local: "Any" = ""
-    id: str = ""
     told: "Mapping[str, str]" = {}
     forwarded: "Mapping[str, str]" = {}
     _core: "ServerConnection"
+
+    @cached_property
+    def id(self) -> str:
+        """Names the session in log lines; not to be guessed.  It is made when it is first asked for."""
+        return urandom(5).hex()
 
     @property
     def tls(self) -> "TLSFacts | None":

@@ -12,7 +12,7 @@ from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
-from smtpkit.serving import NO_SESSION, ServerSettings, overridden, session_id
+from smtpkit.serving import NO_SESSION, ServerSettings, overridden
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.sockets import Acceptor
 from smtpkit.sync.transport import Transport, wait
@@ -157,10 +157,8 @@ class Server:
             session = self._make_session()
             if not isinstance(session, Session):
                 raise TypeError(f"the session factory made {session!r}, which is no Session of this adapter")
-            session.id = session_id()
         except Exception as error:  # noqa: BLE001 (the user's code)
             session = _NoSession()
-            session.id = session_id()
             self._watch.failed(session, "the session factory", error)
         return session
 
