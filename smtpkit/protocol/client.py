@@ -66,26 +66,29 @@ class ClientConnection(ClientState):
         Raises:
             LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
         """
-        table, out, owed = self._table, self._out, self._owed
+        table, out, owed, transcript = self._table, self._out, self._owed, self.transcript
         for item in items:
             if not isinstance(item, c.Command):
                 self._send_other(item)
                 continue
             step = LAST_CHUNK if type(item) is c.Bdat and item.last else item.verb
             row = table[self._ahead]
-            # A verb that is no standard's changes no state, and may be said where NOOP may.
-            if step not in row and (item.verb in c.SYNTAX or "NOOP" not in row):
-                raise self._out_of_order(item.verb)
+            following = row.get(step)
+            if following is None:
+                # A verb that is no standard's changes no state, and may be said where NOOP may.
+                if item.verb in c.SYNTAX or "NOOP" not in row:
+                    raise self._out_of_order(item.verb)
+                following = self._ahead
             if self._chunk_left or self.transport is not _READ:
                 raise self._out_of_order(item.verb)
             octets = bytes(item)
             out.append(octets)
             owed.append(step)
-            self._ahead = row.get(step, self._ahead)
+            self._ahead = following
             if type(item) in _MORE_FOLLOWS:
                 self._note(item, octets)
-            if self.transcript is not None:
-                self.transcript.command(octets)
+            if transcript is not None:
+                transcript.command(octets)
 
     def _note(self, command: c.Command, octets: bytes) -> None:
         if isinstance(command, c.Bdat):
@@ -195,20 +198,20 @@ class ClientConnection(ClientState):
         # So many lines, or those that have come; not None if there are none.
         if self.state is _OVER:
             return _CLOSED
-        owed = self._owed
+        owed, table, add, transcript = self._owed, self._table, self._assembler.add, self.transcript
         came = self._lines.next_lines(lines)
         for line in came:
             step = owed[0] if owed else None
-            if self.transcript is not None:
-                self.transcript.reply(line, self._secret if step == "AUTH" else b"")
+            if transcript is not None:
+                transcript.reply(line, self._secret if step == "AUTH" else b"")
             try:
-                reply = self._assembler.add(line, enhanced=step not in _WITHOUT_STATUS)
+                reply = add(line, step not in _WITHOUT_STATUS)
             except ParseError as error:
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
                 if step in _MOVES_ON and reply.code < 300:
                     owed.popleft()
-                    self.state = self._table[self.state].get(step, self.state)
+                    self.state = table[self.state].get(step, self.state)
                     self._accepted = self._accepted + 1 if step == "RCPT" else 0
                 else:
                     self._matched(reply, step)

@@ -186,7 +186,10 @@ class _Attempt:
 
     def ordered(self) -> "dict[str, Outcome]":
         """The outcomes in the order in which the recipients were given."""
-        return {address: self.outcomes[address] for address in self._addresses if address in self.outcomes}
+        outcomes = self.outcomes
+        if list(outcomes) == self._addresses:  # as where all were accepted
+            return outcomes
+        return {address: outcomes[address] for address in self._addresses if address in outcomes}
 
     def begin(self, group: "Group") -> "Group":
         """Note what the next replies answer."""
@@ -201,7 +204,7 @@ class _Attempt:
             if kind is Rcpt:
                 address = self._addresses[self._asked]
                 self._asked += 1
-                if reply.is_positive:
+                if reply.code < 300:
                     self.pending.append(address)
                 else:
                     self.outcomes[address] = Outcome.of(reply)

@@ -74,8 +74,11 @@ class Mailbox(Value):
         """
         match = _match_ascii_mailbox(text)
         if match is not None:
-            local_part, domain = match.groups()
-            return _trusted_mailbox(local_part, domain, text)
+            # The pattern has found the parts to be in the grammar and within the limits.
+            mailbox = _new(cls)
+            mailbox.local_part, mailbox.domain = match.groups()
+            mailbox._text = text
+            return mailbox
         mailbox, end = _read_mailbox(text, 0)
         if end != len(text):
             raise ParseError("text after the mailbox", text, offset=end, enhanced="5.1.3")
@@ -101,15 +104,6 @@ class Mailbox(Value):
 
     def __hash__(self) -> int:
         return hash(_key(self))
-
-
-def _trusted_mailbox(local_part: str, domain: str, text: str | None = None) -> Mailbox:
-    """Make a mailbox of parts that a pattern has found to be in the grammar and within the limits."""
-    mailbox = _new(Mailbox)
-    mailbox.local_part = local_part
-    mailbox.domain = domain
-    mailbox._text = text
-    return mailbox
 
 
 def read_path(text: str, start: int = 0) -> tuple[Mailbox | None, int]:

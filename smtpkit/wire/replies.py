@@ -143,7 +143,7 @@ class ReplyAssembler:
         """True in the middle of a reply."""
         return bool(self._lines)
 
-    def add(self, line: bytes, *, enhanced: bool = True) -> Reply | None:
+    def add(self, line: bytes, enhanced: bool = True) -> Reply | None:
         """Take the next line.
 
         An enhanced status code is one only if its class is that of the reply and SP or the end of the line
