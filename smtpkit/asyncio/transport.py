@@ -122,8 +122,10 @@ class Transport(asyncio.BufferedProtocol):
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let all waits from now on last so many seconds together; None for no bound."""
-        self._deadline = None if seconds is None else self._loop.time() + seconds
-        self._cancel_timer()  # the next wait sets one
+        self._deadline = None
+        if seconds is not None:
+            self._deadline = self._loop.time() + seconds
+            self._cancel_timer()  # the next wait sets one
 
     def look(self) -> None:
         """Take in what has come, without waiting; a connection that is to be used again may have ended."""
@@ -259,7 +261,8 @@ class Transport(asyncio.BufferedProtocol):
 
     def _check_ended(self) -> None:
         if self._gone and self._task is None and self._ended is not None:
-            ended, self._ended = self._ended, None
+            ended = self._ended
+            self._opened = self._serve = self._ended = None  # what refers back goes, and memory is free at once
             ended()
 
     def _flushed(self) -> None:
