@@ -283,6 +283,7 @@ async def test_what_is_given_up_in_front_is_not_accepted_behind(kit):
     ):
         await peer.begin()
         await peer.write(b"half a message\r\n" * 10_000)
+        peer.close()
         await ended.wait()
     assert kept.messages == []
 
