@@ -248,9 +248,17 @@ class _Connection:
             self._server._admission.leave(self._address)
 
     def _noticed(self, name: str) -> None:
+        if name == "message":
+            self._answered(None, 0.0)
+            return
         self._server._watch.noticed(self._session, name)
         if name == "login":
             self.transport.unread = self._server._settings.config.limits.unread
+
+    def _answered(self, answer: "Any", seconds: float) -> None:
+        farewell = self._server._watch.answered(self._session, self._driver, answer, seconds)
+        if farewell is not None:
+            self._driver.shut_down(farewell)
 
     async def _serve(self, need: "Any") -> None:
         transport, driver = self.transport, self._driver
@@ -281,9 +289,7 @@ class _Connection:
                 watch.failed(session, name, error)
             answer = INTERNAL_ERROR
         if name in ("on_message", "on_body"):
-            farewell = watch.answered(session, self._driver, answer, monotonic() - began)
-            if farewell is not None:
-                self._driver.shut_down(farewell)
+            self._answered(answer, monotonic() - began)
         return answer
 
     async def _stream_to(self, hook: "Callable[[Any], Any]") -> "Any":
@@ -306,6 +312,7 @@ class _Connection:
         server._connections.discard(self)
         if not server._connections and server._closed.is_set():
             server._gone.set()
+        self._driver.core.notice = None  # which refers back to this
 
 
 def serve(

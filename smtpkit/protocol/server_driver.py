@@ -246,6 +246,8 @@ class ServerDriver(Driver):
         elif "on_body" in self._hooks:
             yield from self._stream(event)
         elif event.last:
+            if core.notice is not None:
+                core.notice("message")  # no hook is asked about it
             self._verdict(None)
 
     def _message(self) -> Message:

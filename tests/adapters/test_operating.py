@@ -227,6 +227,18 @@ async def test_it_is_told_who_is_turned_away_and_what_fails(kit, log):
     assert server.counters["failures"] == server.counters["messages_refused"] == 1
 
 
+async def test_a_message_that_no_hook_is_asked_about_is_counted_too(kit):
+    class Sink:
+        async def on_close(self):
+            pass
+
+    async with kit.serve(Sink, ledger=Ledger(messages=1)) as server, kit.peer(server) as peer:
+        await peer.reply()
+        assert (await peer.say("EHLO c.example", *MESSAGE)).code == 250
+        assert (await peer.reply()).code == 421
+    assert counted(server) == {"connections": 1, "messages": 1, "recipients": 1, "octets": 4, "over_ledger": 1}
+
+
 async def test_an_observer_that_fails_is_logged_and_changes_nothing(kit, log):
     class Failing(smtpkit.sync.ServerObserver):
         def received(self, session, receipt):

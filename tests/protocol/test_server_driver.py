@@ -164,6 +164,12 @@ class TestMessages:
         assert adapter.names == ["on_message", "on_reset"]
         assert adapter.closed
 
+    def test_one_that_no_hook_is_asked_about_is_a_notice(self):
+        adapter, names = ready(), []
+        adapter.core.notice = names.append
+        assert codes(adapter.say(DATA + b"hi\r\n.\r\n"))[-1] == 250
+        assert names == ["message"]
+
     def test_nothing_is_collected_for_nobody(self):
         adapter = ready()
         adapter.say(DATA + b"x" * 10_000)
