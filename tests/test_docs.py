@@ -1,5 +1,6 @@
 """The pages in docs/ are true: what is made from the code is up to date, programs run, links lead somewhere."""
 
+import ast
 import contextlib
 import importlib.util
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from smtpkit import AuthPolicy, Limits, ServerConfig, Timeouts
+from smtpkit.observing import COUNTERS, LIMIT_COUNTERS
 from smtpkit.wire.parameters import PARAMETERS
 
 ROOT = Path(__file__).parent.parent
@@ -133,13 +135,28 @@ def test_the_limits_are_those_of_the_code():
     limits = Limits()
     defaults = {name: f"{getattr(limits, name):,}" for name in Limits.__slots__ if getattr(limits, name) is not None}
     defaults |= {"unread": f"{limits.unread // 1024} KiB", "idle": f"{limits.idle} s", "transactions": "none"}
-    defaults |= {"minimum_rate": f"{limits.minimum_rate} octets a second"}
+    defaults |= {"minimum_rate": f"{limits.minimum_rate} octets a second", "total": f"{limits.total:,} s"}
+    defaults |= {"unread_before_login": f"{limits.unread_before_login // 1024} KiB"}
+    defaults |= {"Ledger.failed_logins": "100 in ten minutes"}
     defaults |= {"max_message_size": f"{ServerConfig('mx.example').max_message_size >> 20} MiB"}
     defaults |= {"AuthPolicy.attempts": str(AuthPolicy().attempts)}
     page = (DOCS / "limits.md").read_text()
     rows = dict(re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", page, re.MULTILINE))
     assert rows.pop("line").startswith("512 and what the offered extensions add")
     assert rows == defaults
+
+
+def test_each_limit_has_its_counter_and_each_counter_its_line():
+    limits = (DOCS / "limits.md").read_text()
+    rows = re.findall(
+        r"^\| `([\w.]+)`(?:, [^|]*)? \|.*\| (?:`(\w+)`|none: nobody is refused) \|$", limits, re.MULTILINE
+    )
+    named = {counter for _, counter in rows if counter}
+    assert named == {f"over_{name}" for name in LIMIT_COUNTERS}
+    assert {name for name, _ in rows} >= set(Limits.__slots__)
+    operating = (DOCS / "operating.md").read_text()
+    shown = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", operating.partition("### Counters")[2], re.MULTILINE))
+    assert {name: shown.get(name) for name in COUNTERS} == COUNTERS
 
 
 def test_the_time_outs_are_those_of_the_code():
@@ -177,3 +194,20 @@ def test_each_sentence_has_a_line_of_its_own(page):
     lines = [line for line in prose.splitlines() if not line.startswith(("|", "- `", "#", "<!--"))]
     if page.name != "reference.md":  # made of docstrings
         assert not [line for line in lines if re.search(r"[a-z)`]\. [A-Z`]", line)]
+
+
+def test_what_is_deployed_has_options_that_there_are():
+    from smtpkit.cli import serve
+    from smtpkit.cli.parser import Parser
+
+    parser = Parser(prog="smtpkit serve", description="", epilog="")
+    serve.configure(parser)
+    deployed = DOCS / "deploy"
+    container = re.search(r"^ENTRYPOINT (\[.*\])$", (deployed / "Containerfile").read_text(), re.MULTILINE)
+    service = re.search(r"^ExecStart=\S+ (.*)$", (deployed / "smtpkit.service").read_text(), re.MULTILINE)
+    for words in (
+        ["--config", str(deployed / "smtpkit.toml")],
+        ast.literal_eval(container[1])[2:],
+        service[1].split()[1:],
+    ):
+        parser.parse_args(serve.expand(parser, words))
