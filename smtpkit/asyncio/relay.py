@@ -81,6 +81,8 @@ class RelaySession(Session):
         except ReplyError:
             raise  # the message is refused on this side, and no end of it was sent
         except SMTPError as error:
+            if self.envelope is None:
+                raise  # it was the client that went
             return self._lost(error)
         finally:
             await self._end_transaction()

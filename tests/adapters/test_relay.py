@@ -266,7 +266,7 @@ async def test_a_connection_that_went_between_two_messages_is_made_anew(kit):
 # What goes wrong in front
 
 
-async def test_what_is_given_up_in_front_is_not_accepted_behind(kit):
+async def test_what_is_given_up_in_front_is_not_accepted_behind(kit, log):
     kept = Kept()
     ended = kit.Event()
 
@@ -286,6 +286,7 @@ async def test_what_is_given_up_in_front_is_not_accepted_behind(kit):
         peer.close()
         await ended.wait()
     assert kept.messages == []
+    assert "relay to" not in log.text  # the next server has done nothing
 
 
 @pytest.mark.parametrize("content", [b"x" * 70_000, b"lone\nnewline"])
@@ -378,6 +379,27 @@ async def test_xclient_makes_the_session_the_clients(kit):
             assert (await peer.say("hi\r\n.")).code == 250
     names = [each if isinstance(each, str) else each[0] for each in told]
     assert names == ["one.example", "one.example", "one.example", "two.example", "two.example"]
+
+
+async def test_tls_and_login_on_the_way_to_the_next_server(kit):
+    kept = Kept()
+    back = {"tls": kit.tls("server"), "auth": {"relay": "secret"}, "extensions": ["PIPELINING", "REQUIRETLS"]}
+    url = "smtp://relay:{}@localhost:{}"
+    front = {"extensions": ["REQUIRETLS", "8BITMIME"], "tls": kit.tls("server")}
+    async with kit.serve(kept.handler(kit), **back) as behind:
+        port = behind.address[1]
+        async with before(kit, url.format("secret", port), relay={"cafile": kit.cafile}, **front) as server:
+            where = f"smtp://localhost:{server.address[1]}"
+            async with kit.connect(where, cafile=kit.cafile, tls="required") as client:
+                await client.send("a@a.example", "b@b.example", BODY, requiretls=True)
+        for secret, options, reply in (("wrong", {"cafile": kit.cafile}, "451 4.3.5"), ("secret", {}, "451 4.7.5")):
+            async with before(kit, url.format(secret, port), relay=options) as server, kit.connect(server) as client:
+                assert str(await refusal(client)).startswith(reply)
+    (message,) = kept.messages
+    assert message.session.identity == "relay"
+    assert message.session.tls is not None
+    assert message.envelope.mail_parameters["REQUIRETLS"]
+    assert b" with ESMTPS id " in message.content
 
 
 async def test_a_next_server_that_does_not_trust_this_host(kit, log):
