@@ -383,5 +383,10 @@ class ServerDriver(Driver):
             yield WRITE
             yield Call("on_close")
         self._end_tls()
+        self.next = _at_the_end  # nothing refers to the dialogue any more, and memory is free at once
         while True:
             yield CLOSE
+
+
+def _at_the_end(answer: "Any") -> "Need":
+    return CLOSE

@@ -185,6 +185,7 @@ class Transport:
         finally:
             self.close()
             self._ended()
+            self._opened = self._serve = self._ended = None  # what refers back goes, and memory is free at once
 
     # Moving octets
 

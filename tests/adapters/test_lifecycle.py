@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+import gc
 import os
 import socket
 import time
+import weakref
 
 import pytest
 
@@ -455,3 +457,20 @@ async def test_a_socket_that_was_reset_before_it_was_served(kit):
             sock.close()
         async with kit.connect(server) as client:
             assert (await client.send("a@a.example", "b@b.example", b"text\r\n")).accepted
+
+
+async def test_what_a_connection_held_is_free_when_it_ends(kit):
+    sessions = []
+
+    class Hooks:
+        async def on_message(self, message):
+            sessions.append(weakref.ref(message.session))
+
+    gc.disable()  # which would find it, but later
+    try:
+        async with kit.serve(Hooks) as server:
+            async with kit.connect(server) as client:
+                await client.send("a@a.example", ["b@b.example"], BODY)
+            await eventually(lambda: sessions[0]() is None)
+    finally:
+        gc.enable()
