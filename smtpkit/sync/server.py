@@ -317,7 +317,7 @@ class _Connection:
             server._connections.discard(self)
             if not server._connections and server._closed.is_set():
                 server._gone.set()
-        self._driver.core.notice = None  # which refers back to this
+        self._driver.core.notice = self._driver.introduced = None  # which refer back to this
 
 
 def serve(

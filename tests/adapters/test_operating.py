@@ -69,6 +69,20 @@ async def test_nobody_else_does(kit, trusted):
             assert (await peer.say(command)).code == 502
 
 
+async def test_a_relay_that_is_trusted_tells_whose_mail_it_brings(kit):
+    seen = []
+
+    class Noting:
+        async def on_message(self, message):
+            seen.append((message.session.peer[0], message.session.hello_name, message.session.told["HELO"]))
+
+    async with kit.serve(Noting, trusted=["127.0.0.1"]) as behind:
+        relay = kit.module.Relay(*behind.address, forward_client=True)
+        async with kit.serve(relay) as front, kit.connect(front, local_hostname="client.example") as client:
+            assert (await client.send("a@a.example", "b@b.example", BODY)).accepted
+    assert seen == [("127.0.0.1", "client.example", "client.example")]
+
+
 async def test_a_unix_socket_may_be_trusted(kit, tmp_path):
     async with kit.serve(unix=str(tmp_path / "s"), trusted=["unix"]), kit.peer(str(tmp_path / "s")) as peer:
         await peer.reply()
