@@ -6,6 +6,7 @@ Each client plays sessions of one kind, one after the other, until the time is o
 import asyncio
 import json
 import resource
+import signal
 import sys
 from random import Random
 from time import monotonic
@@ -18,6 +19,7 @@ __all__: list[str] = []
 
 _PAUSE = 0.01  # seconds between two sessions of one client
 _ADDRESSES = 50
+_LATE = 15  # seconds behind its time in which a crowd is ended by force
 
 
 class Crowd:
@@ -30,6 +32,7 @@ class Crowd:
 
     def __init__(self, asked: dict[str, Any]) -> None:
         self._asked = asked
+        self._end = monotonic() + asked["seconds"]
         self.kinds: dict[str, dict[str, Any]] = {
             name: {"sessions": 0, "refused": 0, "longest": 0.0, "codes": []} for name in asked["kinds"]
         }
@@ -51,7 +54,7 @@ class Crowd:
         name = asked["kinds"][index % len(asked["kinds"])]
         random = Random(f"{asked['seed']}.{index}")
         source = f"127.0.0.{2 + index % _ADDRESSES}"
-        while True:
+        while monotonic() < self._end:
             await self._session(name, random, source)
             if asked["once"]:
                 return
@@ -80,7 +83,9 @@ class Crowd:
 def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    crowd = Crowd(json.loads(sys.argv[1]))
+    asked = json.loads(sys.argv[1])
+    signal.alarm(int(asked["seconds"]) + _LATE)
+    crowd = Crowd(asked)
     asyncio.run(crowd.attack())
     print(json.dumps({"kinds": crowd.kinds, "faults": crowd.faults}))
 

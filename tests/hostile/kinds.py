@@ -104,6 +104,7 @@ async def deaf(peer: Peer, random: Random) -> None:
     """Asks without end, and never reads."""
     while True:
         await peer.write(b"EHLO c.example\r\nNOOP\r\n" * 1000)
+        await asyncio.sleep(0)
 
 
 def client_hello() -> bytes:
@@ -143,6 +144,7 @@ async def body_flood(peer: Peer, random: Random) -> None:
     await transaction(peer, b"DATA\r\n")
     while True:
         await peer.write(_LINE * 1000)
+        await asyncio.sleep(0)
 
 
 async def dropped(peer: Peer, random: Random) -> None:
@@ -175,7 +177,8 @@ async def prefix(peer: Peer, random: Random) -> None:
     for octets in session[:end]:
         await peer.write(octets)
         if octets.endswith(b"\r\n") and b"Hostile" not in octets:
-            await asyncio.wait_for(peer.read(), 5)
+            async with asyncio.timeout(5):  # wait_for() of Python 3.11 may lose a cancellation
+                await peer.read()
     await peer.write(session[end][: random.randrange(len(session[end]) + 1)])
 
 

@@ -6,6 +6,8 @@ import resource
 import smtplib
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Self
@@ -125,12 +127,16 @@ class GoodClient:
             sleep(max(0.0, every - (monotonic() - began)))
 
 
-def crowd(victim: Victim, kinds: list[str], **asked: Any) -> "subprocess.Popen[str]":
-    """Start crowd.py against the server."""
+@contextmanager
+def crowd(victim: Victim, kinds: list[str], **asked: Any) -> Iterator["subprocess.Popen[str]"]:
+    """crowd.py against the server; it is ended with the block, if it has not ended by itself."""
     asked = {"once": False, "seed": 1, **victim.ports, "kinds": kinds, **asked}
-    return subprocess.Popen(
-        [sys.executable, str(_HERE / "crowd.py"), json.dumps(asked)], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, str(_HERE / "crowd.py"), json.dumps(asked)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _many_files() -> None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from smtplib import SMTPException
+from subprocess import SubprocessError
 from time import monotonic
 
 from scenarios import Failed, crowded, idle, slow
@@ -66,8 +68,8 @@ def attempt(scenario: "Callable[[], str]") -> tuple[str, bool, float]:
     began = monotonic()
     try:
         said, failed = scenario(), False
-    except Failed as failure:
-        said, failed = str(failure), True
+    except (Failed, OSError, SMTPException, SubprocessError) as failure:
+        said, failed = str(failure) or repr(failure), True
     return said, failed, monotonic() - began
 
 

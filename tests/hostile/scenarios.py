@@ -42,9 +42,9 @@ def crowded(colour: str, *, clients: int, seconds: float, within: float, seed: i
     """
     with Victim(colour, idle=IDLE) as victim, watched(victim, connections=2 * clients):
         good = GoodClient(victim)
-        process = crowd(victim, sorted(KINDS), clients=clients, seconds=seconds, seed=seed)
-        good.send_for(seconds, every=0.2)
-        report = finished(process)
+        with crowd(victim, sorted(KINDS), clients=clients, seconds=seconds, seed=seed) as process:
+            good.send_for(seconds, every=0.2)
+            report = finished(process, seconds)
         check(not report["faults"], f"what is no reply: {report['faults']}")
         check(max(good.times) <= within, f"a good message took {max(good.times):.2f} s")
         stored = victim.facts()["stored"]
@@ -70,8 +70,9 @@ def slow(colour: str, *, patient: bool, seed: int) -> str:
     bounds = dict.fromkeys(SLOW, IDLE) | _LONGER
     kinds = [name for name, bound in bounds.items() if patient or bound < _HANDSHAKE]
     with Victim(colour, idle=IDLE) as victim, watched(victim, connections=2 * len(kinds)):
-        process = crowd(victim, kinds, clients=2 * len(kinds), seconds=_MINUTE + 2 * _LATE, seed=seed, once=True)
-        report = finished(process)
+        seconds = (_MINUTE if patient else IDLE) + 2 * _LATE
+        with crowd(victim, kinds, clients=2 * len(kinds), seconds=seconds, seed=seed, once=True) as process:
+            report = finished(process, seconds)
         for name in kinds:
             seen = report["kinds"][name]
             check(seen["longest"] <= bounds[name] + _LATE, f"{name} was kept for {seen['longest']:.0f} s")
@@ -130,9 +131,9 @@ def check(holds: bool, otherwise: str) -> None:
         raise Failed(otherwise)
 
 
-def finished(process: Any) -> dict[str, Any]:
-    """What a crowd reports."""
-    output, _ = process.communicate(timeout=120)
+def finished(process: Any, seconds: float) -> dict[str, Any]:
+    """What a crowd reports that attacks for so long."""
+    output, _ = process.communicate(timeout=seconds + 2 * _LATE)
     check(process.returncode == 0, "the crowd failed")
     report: dict[str, Any] = json.loads(output)
     return report
