@@ -92,7 +92,7 @@ class ClientDriver(Driver):
         """True if the connection cannot carry another exchange."""
         core = self.core
         fallen = self._loss is not None or self.failure is not None
-        return fallen or core.closed or core.closing is not None or core.transport is not Transport.READ
+        return fallen or core.closing is not None or core.transport is not Transport.READ  # as when it is closed
 
     @property
     def reusable(self) -> bool:

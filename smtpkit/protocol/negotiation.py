@@ -121,7 +121,9 @@ def _declare_size(
 ) -> None:
     if "SIZE" not in capabilities:
         return
-    known = body.size if body.size is not None else size
+    known = body.size
+    if known is None:
+        known = size
     if known is None:
         return
     limit = capabilities.size

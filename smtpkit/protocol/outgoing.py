@@ -140,19 +140,23 @@ def scanned(pieces: "Iterable[bytes]") -> BodyScan:
     """
     scan = BodyScan(lines=False)
     for piece in pieces:
-        for part in _slices(_octets(piece)):
-            scan.feed(part)
+        octets = _octets(piece)
+        if len(octets) <= PIECE:
+            scan.feed(octets)
+        else:
+            for part in _slices(octets):
+                scan.feed(part)
     scan.finish()
     return scan
 
 
 def _octets(piece: "bytes | bytearray | memoryview") -> bytes:
+    if type(piece) is bytes:
+        return piece
     if not isinstance(piece, (bytes, bytearray, memoryview)):
         raise TypeError(f"a body gives bytes, not {type(piece).__name__}")
     return bytes(piece)
 
 
 def _slices(body: bytes) -> "Iterable[bytes]":
-    if len(body) <= PIECE:
-        return (body,)
     return (body[start : start + PIECE] for start in range(0, len(body), PIECE))

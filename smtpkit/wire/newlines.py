@@ -110,9 +110,11 @@ class BodyScan:
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next piece."""
-        self.eight_bit = self.eight_bit or not chunk.isascii()
-        self.nul = self.nul or b"\0" in chunk
-        self._tail = (self._tail + chunk[-2:])[-2:]
+        if not chunk.isascii():
+            self.eight_bit = True
+        if b"\0" in chunk:
+            self.nul = True
+        self._tail = chunk[-2:] if len(chunk) > 1 else (self._tail + chunk)[-2:]
         self.size += len(chunk)
         self._measure(self._normalizer.feed(chunk))
 

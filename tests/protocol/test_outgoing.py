@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol.outgoing import Outgoing, scanned
+from smtpkit.protocol.outgoing import PIECE, Outgoing, scanned
 from smtpkit.wire.dots import dot_stuff, dot_unstuff
 
 ODD = [b"a\nb", b"a\rb", b"\n", b"a\r", b"\r\r\n", b"a\n\r"]
@@ -149,3 +149,9 @@ def test_a_whole_body_and_the_limit_for_it():
     assert not Outgoing().size_held(10**9)
     assert outgoing.whole() == b"a\r\nb\r\n"
     assert held(b"").whole() == b""
+
+
+def test_a_large_body_is_read_piece_by_piece_and_judged_as_a_whole():
+    body = b"x" * (PIECE - 1) + b"\r\n" + b"y" * PIECE
+    scan = scanned([body])
+    assert (scan.size, scan.bare_newline, scan.ends_with_newline) == (len(body), False, False)
