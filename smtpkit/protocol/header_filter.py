@@ -9,11 +9,12 @@ MOST_HOPS = 100
 """Received fields of a message that has gone round in circles (RFC 5321 section 6.3)."""
 
 _LONGEST_LINE = 8 * 1024  # octets; a longer one is no header field, and is not waited for
+_LONGEST_HEADER = 256 * 1024  # octets that are looked at, since each short line costs a microsecond
 _LOOP = Reply(554, "Too many hops, the message goes round in circles", "5.4.6")
 
 
 class HeaderFilter:
-    """Lets a message through, and counts its Received fields.
+    """Lets a message through, and counts its Received fields, those of the first 256 KiB of its header.
 
     Args:
         most_hops: a message with so many Received fields is refused; None for no bound.
@@ -21,13 +22,14 @@ class HeaderFilter:
             out (RFC 5321 section 4.4): a sender could otherwise put in what looks like it.  A relay must not look.
     """
 
-    __slots__ = ("_held", "_hops", "_is_dropping", "_is_over", "_most_hops", "_return_path")
+    __slots__ = ("_held", "_hops", "_is_dropping", "_is_over", "_looked_at", "_most_hops", "_return_path")
 
     def __init__(self, *, most_hops: int | None = MOST_HOPS, return_path: bool = False) -> None:
         self._most_hops = most_hops
         self._return_path = return_path
         self._hops = 0
         self._held = b""  # the beginning of a line
+        self._looked_at = 0  # octets
         self._is_dropping = False
         self._is_over = most_hops is None and return_path
 
@@ -39,6 +41,7 @@ class HeaderFilter:
         """
         if self._is_over:
             return octets
+        self._looked_at += len(octets)
         octets = self._held + octets
         kept = []
         start = 0
@@ -53,7 +56,7 @@ class HeaderFilter:
             if not self._is_dropping:
                 kept.append(line)
         self._held = octets[start:]
-        if self._is_over or len(self._held) > _LONGEST_LINE:
+        if self._is_over or len(self._held) > _LONGEST_LINE or self._looked_at > _LONGEST_HEADER:
             kept.append(self.finish())
         return b"".join(kept)
 
