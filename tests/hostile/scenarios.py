@@ -1,6 +1,7 @@
 """What is tried on a server, and what must hold meanwhile and afterwards."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,16 +38,17 @@ def crowded(colour: str, *, clients: int, seconds: float, within: float, seed: i
         colour: "asyncio" or "sync".
         clients: how many are hostile.
         seconds: how long.
-        within: seconds that a good message may take.
+        within: seconds that a good message may take on a machine that has nothing else to do.
         seed: of what is random.
     """
     with Victim(colour, idle=IDLE) as victim, watched(victim, connections=2 * clients):
+        within *= others()
         good = GoodClient(victim)
         with crowd(victim, sorted(KINDS), clients=clients, seconds=seconds, seed=seed) as process:
             good.send_for(seconds, every=0.2)
             report = finished(process, seconds)
         check(not report["faults"], f"what is no reply: {report['faults']}")
-        check(max(good.times) <= within, f"a good message took {max(good.times):.2f} s")
+        check(max(good.times) <= within, f"a good message took {max(good.times):.2f} s, not {within:.1f} at most")
         stored = victim.facts()["stored"]
         wrong = [name for name, digest in good.accepted.items() if stored.get(name) != digest]
         check(not wrong, f"not stored whole and once: {wrong}")
@@ -123,6 +125,11 @@ def watched(victim: Victim, *, connections: int) -> Iterator[None]:
     check(not after["complaints"], f"the log has {after['complaints']}")
     for name in ("connections", "files", "threads", "tasks"):
         check(after[name] <= before[name], f"{after[name]} {name} are left, and there were {before[name]}")
+
+
+def others() -> float:
+    """How many times as long everything takes for the sake of other programs on this machine."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def check(holds: bool, otherwise: str) -> None:
