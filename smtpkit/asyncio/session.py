@@ -55,7 +55,10 @@ class Session(SessionFacts):
         """The whole message; in LMTP it may return a Reply for each recipient."""
 
     async def on_command(self, command: "Command") -> "Reply | None":
-        """VRFY, EXPN, ETRN, XCLIENT, XFORWARD; None is 252 to VRFY and 502 to the others."""
+        """VRFY, EXPN, ETRN, XCLIENT, XFORWARD, and commands of your own extensions.
+
+        None is 252 to VRFY, takes XCLIENT and XFORWARD of a trusted peer, and is 502 to the others.
+        """
 
     async def on_reset(self) -> None:
         """An open transaction has ended without a verdict."""

@@ -20,7 +20,9 @@ def configure(parser: "ArgumentParser") -> None:
         "--host", action="append", help=f'address or name, "" for every address; repeatable (default: {_HOST})'
     )
     where.add_argument("--port", type=port, help=f"TCP port; 0 for a free one (default: {_PORT})")
-    where.add_argument("--implicit-tls-port", type=port, metavar="PORT", help="TLS from the first octet, here too")
+    where.add_argument(
+        "--implicit-tls-port", type=port, metavar="PORT", help="TLS from the first octet here, beside --port"
+    )
     where.add_argument(
         "--unix", metavar="PATH", help="a unix socket; in place of TCP, unless --host or --port is given"
     )
@@ -66,7 +68,7 @@ def listeners(arguments: "Namespace") -> list[Listener]:
     if arguments.unix is not None:
         made.append(Listener(unix=arguments.unix, mode=arguments.unix_mode, implicit_tls=arguments.implicit_tls))
     hosts = arguments.host or [_HOST]
-    if arguments.host or arguments.port is not None or (not made and arguments.implicit_tls_port is None):
+    if arguments.host or arguments.port is not None or not made:
         number = _PORT if arguments.port is None else arguments.port
         made += [Listener(host, number, implicit_tls=arguments.implicit_tls) for host in hosts]
     if arguments.implicit_tls_port is not None:
