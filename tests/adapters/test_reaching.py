@@ -13,6 +13,10 @@ from smtpkit.reaching import ATTEMPT_DELAY, given_as_number, order
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
+def _text(host):
+    return host.decode() if isinstance(host, bytes) else host
+
+
 @contextmanager
 def listening(address, port=0):
     with socket.socket() as sock:
@@ -46,7 +50,7 @@ def addresses_of(monkeypatch):
 
     def set_addresses(name, *addresses):
         def look_up(host, port, *arguments, flags=0, **options):
-            if host != name:
+            if _text(host) != name:
                 return real(host, port, *arguments, flags=flags, **options)
             if flags & socket.AI_NUMERICHOST:
                 raise socket.gaierror(socket.EAI_NONAME, "not a number")
@@ -159,9 +163,9 @@ async def test_a_look_up_that_hangs_is_left_behind(kit, monkeypatch):
     real = socket.getaddrinfo
 
     def hang(host, port, *arguments, flags=0, **options):
-        if host == "mail.example" and not flags & socket.AI_NUMERICHOST:
+        if _text(host) == "mail.example" and not flags & socket.AI_NUMERICHOST:
             time.sleep(0.6)
-        if host == "mail.example":
+        if _text(host) == "mail.example":
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return real(host, port, *arguments, flags=flags, **options)
 
