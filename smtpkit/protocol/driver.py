@@ -47,6 +47,21 @@ class Driver:
             of the session.
     """
 
+    __slots__ = (
+        "_clear",
+        "_core",
+        "_due",
+        "_make_tls",
+        "_noticed",
+        "_taken",
+        "_tls",
+        "failure",
+        "octets",
+        "octets_out",
+        "overdue",
+        "waits",
+    )
+
     def __init__(self, core: "ClientConnection | ServerConnection", make_tls: "MakeTLS | None") -> None:
         self.waits = 0
         self.octets = self.octets_out = 0
@@ -61,6 +76,7 @@ class Driver:
         self._due = 0.0  # when that wait ends, on the clock of whoever asked
 
     timeout: float  # of the wait that is now
+    shortest = 0.0  # seconds that any wait may last at the least; 0 where that is not known
 
     def remaining(self, now: float) -> float:
         """Seconds that the present wait may still last; a time-out for the next read or write.

@@ -47,7 +47,9 @@ class Reading:
 
 CONNECTION_CLOSED = ConnectionClosed()
 
+# One for all connections: each would cost memory.
 _NO_CHUNK = c.Bdat(0)
+_NOTHING: "frozenset[Any]" = frozenset()
 
 _HELLO = frozenset({c.Ehlo, c.Helo, c.Lhlo})
 _STATUS_CODES = EXTENSIONS["ENHANCEDSTATUSCODES"]
@@ -122,7 +124,7 @@ class ServerState:
         self.tls: TLSFacts | None = None
         self.unanswered: Event | None = None
         self.notice: Callable[[str], None] | None = None
-        self.granted: frozenset[type] = frozenset()
+        self.granted: frozenset[type] = _NOTHING
         self.finished = False
         self._budget = Budget(config.limits)
         self._lines = LineBuffer()
@@ -135,7 +137,7 @@ class ServerState:
         self._unread_before = 0  # octets, when the greeting was asked for
         self._eof = False
         self._login_failures = 0
-        self._withheld: frozenset[str] = frozenset()  # mechanisms that cannot succeed on this connection
+        self._withheld: frozenset[str] = _NOTHING  # mechanisms that cannot succeed on this connection
         self._certificate_identity: str | None = None
         self._forget()
         self.state = State.GREETING
