@@ -63,7 +63,7 @@ class Transport:
         self._sock: socket.socket
         self._arrivals = select.poll()
         self._deadline: float | None = None  # of time.monotonic(), as the next
-        self._due = 0.0  # when the present wait ends
+        self._since = 0.0  # when the present wait began
         self._seen = -1
         self._timeouts = {_RECEIVE: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
@@ -245,11 +245,21 @@ class Transport:
             self._measure(monotonic() - started)
 
     def _received(self, now: float) -> bytes:
+        driver = self.driver
+        shortest = driver.shortest
+        if self._deadline is None and driver.waits != self._seen and shortest == self._timeouts[_RECEIVE] > 0:
+            # Nothing but an early end can be wrong with the time-out of a wait that has just begun.
+            self._seen, self._since = driver.waits, now
+            try:
+                return self._sock.recv(_BUFFER)
+            except BlockingIOError:
+                now = monotonic()
         while True:
             left = self._left(now)
+            wanted = min(left, shortest) if shortest else left
             # Nearly every read would pay for another time-out.  One that ends too early is made again.
-            if not left / 8 <= self._timeouts[_RECEIVE] <= left * _INEXACT:
-                self._set_timeout(_RECEIVE, left)
+            if not wanted / 8 <= self._timeouts[_RECEIVE] <= wanted * _INEXACT:
+                self._set_timeout(_RECEIVE, wanted)
             try:
                 return self._sock.recv(_BUFFER)
             except BlockingIOError:
@@ -293,8 +303,10 @@ class Transport:
     def _left(self, now: float) -> float:
         if self.driver.waits != self._seen:
             self._seen = self.driver.waits
-            self._due = now + self.driver.timeout
-        due = self._due if self._deadline is None else min(self._due, self._deadline)
+            self._since = now
+        due = self._since + self.driver.timeout
+        if self._deadline is not None:
+            due = min(due, self._deadline)
         return max(due - now, _SHORTEST)
 
     def _time_out(self, *, flushed: bool) -> None:

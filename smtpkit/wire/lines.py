@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _join = b"".join
 _HEAD = 4  # octets: a verb
 _UNBOUNDED = 1 << 62
+_SHORT = 512  # octets that may be copied again for a line among them
 
 
 class LineTooLong(Enum):
@@ -114,10 +115,10 @@ class LineBuffer:
 
     def next_lines(self, most: int) -> list[bytes]:
         """The next lines, as many as have come but not more than `most`, of any length, without their CRLFs."""
-        if self._pieces or most == 1:
+        front = self._front
+        if self._pieces or (most == 1 and len(front) > _SHORT):
             line = self.next_line(_UNBOUNDED)
             return [line] if isinstance(line, bytes) else []
-        front = self._front
         lines = (front[self._at :] if self._at else front).split(b"\r\n", most)
         self._front = lines.pop()
         self._at = self._searched = 0

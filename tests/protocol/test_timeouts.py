@@ -3,6 +3,7 @@
 import pytest
 
 from smtpkit.protocol import Timeouts
+from smtpkit.protocol.timeouts import STANDARD_TIMEOUTS
 
 STANDARD = {
     "greeting": 300,
@@ -53,3 +54,9 @@ def test_each_can_be_set(name, waits):
     assert Timeouts(**{name: 0.0})[waits[0]] == 0
     with pytest.raises(ValueError, match="a time-out is a number of seconds, not -1"):
         Timeouts(**{name: -1})
+
+
+def test_the_shortest_wait_is_known():
+    assert Timeouts(5).shortest == 5
+    assert Timeouts(5, data=2).shortest == 2
+    assert STANDARD_TIMEOUTS.shortest == min(Timeouts().table.values())
