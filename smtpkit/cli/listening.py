@@ -15,47 +15,8 @@ _HOST, _PORT = "127.0.0.1", 8025
 
 def configure(parser: "ArgumentParser") -> None:
     """Add the options."""
-    where = parser.add_argument_group("where to listen")
-    where.add_argument(
-        "--host", action="append", help=f'address or name, "" for every address; repeatable (default: {_HOST})'
-    )
-    where.add_argument("--port", type=port, help=f"TCP port; 0 for a free one (default: {_PORT})")
-    where.add_argument(
-        "--implicit-tls-port", type=port, metavar="PORT", help="TLS from the first octet here, beside --port"
-    )
-    where.add_argument(
-        "--unix", metavar="PATH", help="a unix socket; in place of TCP, unless --host or --port is given"
-    )
-    where.add_argument("--unix-mode", type=permissions, metavar="MODE", help="its permissions in octal, such as 660")
-    where.add_argument(
-        "--systemd",
-        action="store_true",
-        help="the sockets that it was started with; those named smtps or submissions have TLS from the first octet",
-    )
-    where.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that share the work")
-    where.add_argument("--lmtp", action="store_true", help="speak LMTP")
-    where.add_argument("--hostname", help="what the server calls itself")
-    where.add_argument("--proxy-protocol", action="store_true", help="a PROXY header comes first on each connection")
-    where.add_argument(
-        "--trust",
-        action="append",
-        metavar="ADDRESS",
-        help="address or network whose word about others is taken: PROXY headers come from these alone, and they may"
-        ' say XCLIENT and XFORWARD; "unix" for unix sockets; repeatable',
-    )
-    tls = parser.add_argument_group("TLS")
-    tls.add_argument(
-        "--tls-cert",
-        action="append",
-        metavar="F",
-        help="certificate in PEM, with what leads to its authority; repeatable: a client gets that of the name it asks"
-        " for, else the first; SIGHUP has all read anew",
-    )
-    tls.add_argument("--tls-key", action="append", metavar="F", help="its key, if it is in a file of its own")
-    tls.add_argument("--implicit-tls", action="store_true", help="TLS from the first octet, in place of STARTTLS")
-    tls.add_argument("--require-tls", action="store_true", help="refuse mail in clear")
-    tls.add_argument("--tls-client-ca", metavar="F", help="ask clients for a certificate of these authorities")
-    tls.add_argument("--tls-client-required", action="store_true", help="let nobody in without one")
+    _configure_endpoints(parser)
+    _configure_tls(parser)
 
 
 def listeners(arguments: "Namespace") -> list[Listener]:
@@ -106,3 +67,50 @@ def network(parser: "ArgumentParser", arguments: "Namespace") -> "dict[str, Any]
     if arguments.require_tls:
         settings["require_tls"] = True
     return settings
+
+
+def _configure_endpoints(parser: "ArgumentParser") -> None:
+    where = parser.add_argument_group("where to listen")
+    where.add_argument(
+        "--host", action="append", help=f'address or name, "" for every address; repeatable (default: {_HOST})'
+    )
+    where.add_argument("--port", type=port, help=f"TCP port; 0 for a free one (default: {_PORT})")
+    where.add_argument(
+        "--implicit-tls-port", type=port, metavar="PORT", help="TLS from the first octet here, beside --port"
+    )
+    where.add_argument(
+        "--unix", metavar="PATH", help="a unix socket; in place of TCP, unless --host or --port is given"
+    )
+    where.add_argument("--unix-mode", type=permissions, metavar="MODE", help="its permissions in octal, such as 660")
+    where.add_argument(
+        "--systemd",
+        action="store_true",
+        help="the sockets that it was started with; those named smtps or submissions have TLS from the first octet",
+    )
+    where.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that share the work")
+    where.add_argument("--lmtp", action="store_true", help="speak LMTP")
+    where.add_argument("--hostname", help="what the server calls itself")
+    where.add_argument("--proxy-protocol", action="store_true", help="a PROXY header comes first on each connection")
+    where.add_argument(
+        "--trust",
+        action="append",
+        metavar="ADDRESS",
+        help="address or network whose word about others is taken: PROXY headers come from these alone, and they may"
+        ' say XCLIENT and XFORWARD; "unix" for unix sockets; repeatable',
+    )
+
+
+def _configure_tls(parser: "ArgumentParser") -> None:
+    tls = parser.add_argument_group("TLS")
+    tls.add_argument(
+        "--tls-cert",
+        action="append",
+        metavar="F",
+        help="certificate in PEM, with what leads to its authority; repeatable: a client gets that of the name it asks"
+        " for, else the first; SIGHUP has all read anew",
+    )
+    tls.add_argument("--tls-key", action="append", metavar="F", help="its key, if it is in a file of its own")
+    tls.add_argument("--implicit-tls", action="store_true", help="TLS from the first octet, in place of STARTTLS")
+    tls.add_argument("--require-tls", action="store_true", help="refuse mail in clear")
+    tls.add_argument("--tls-client-ca", metavar="F", help="ask clients for a certificate of these authorities")
+    tls.add_argument("--tls-client-required", action="store_true", help="let nobody in without one")
