@@ -66,7 +66,7 @@ class ClientSettings:
         self._tls = _TLSSettings(
             ssl_context,
             cafile or options.get("cafile"),
-            fingerprint or options.get("fingerprint"),
+            options.get("fingerprint") if fingerprint is None else fingerprint,
             client_certificate,
             server_hostname or options.get("server_hostname") or target.host or "localhost",
             unverified_tls,

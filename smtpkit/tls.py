@@ -103,7 +103,7 @@ class TLS:
         self._began = False
         self._closed = False
         self._failure: tuple[str, ssl.SSLError | None] | None = None
-        self._fingerprint = fingerprint and _plain_digits(fingerprint)
+        self._fingerprint = None if fingerprint is None else _plain_digits(fingerprint)
         if context.check_hostname and not server_side and not self._server_hostname:
             # wrap_bio would accept this, and check no name at all; SSLSocket refuses it too.
             raise TLSError("TLS needs the host name that the server's certificate is to be for")
@@ -234,7 +234,7 @@ class TLS:
             self._fail(error)
             return
         facts = self._established()
-        if self._fingerprint and _fingerprint(facts.peer_certificate) != self._fingerprint:
+        if self._fingerprint is not None and _fingerprint(facts.peer_certificate) != self._fingerprint:
             whose, seen = self._server_hostname or "the peer", _fingerprint(facts.peer_certificate)
             self._failure = (f"the certificate of {whose} is not the pinned one: its SHA-256 is {seen}", None)
         else:

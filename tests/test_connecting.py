@@ -170,8 +170,10 @@ def test_a_pin_and_no_verification_exclude_each_other():
 
 @pytest.mark.parametrize("pin", ["", "ab", "zz" * 32, "ab" * 33])
 def test_a_fingerprint_that_is_none_is_an_error(pin):
-    with pytest.raises(TLSError, match="is no SHA-256 fingerprint"):
-        settings(fingerprint=pin or " ").make_tls()
+    """An empty one, as of a setting that was left out, must not mean that anything is trusted."""
+    for options in ({"fingerprint": pin}, {"where": f"smtps://mail.example?fingerprint={pin}"}):
+        with pytest.raises(TLSError, match="is no SHA-256 fingerprint"):
+            settings(**options).make_tls()
 
 
 def test_a_client_certificate_is_loaded():

@@ -170,7 +170,7 @@ class TestPin:
         with pytest.raises(TLSError, match=words):
             client.write(b"never")
 
-    @pytest.mark.parametrize("pin", ["ab", "zz" * 32, "ab" * 33])
+    @pytest.mark.parametrize("pin", ["", "ab", "zz" * 32, "ab" * 33])
     def test_what_is_no_fingerprint_is_refused(self, pin):
         with pytest.raises(TLSError, match="is no SHA-256 fingerprint"):
             TLS(client_context(), server_side=False, server_hostname="h", fingerprint=pin)
