@@ -55,7 +55,7 @@ class ClientSettings:
         extensions: "Iterable[Extension]" = (),
         observer: "Observer | None" = None,
     ) -> None:
-        self.target = target = Target.parse(where, port, tls=tls, auth=auth)
+        self.target = target = Target.parse(where, port, tls=tls, auth=auth, pinned=fingerprint is not None)
         options = target.options
         self.timeouts, self.deadline = _timeouts(timeouts, options), _deadline(deadline, options)
         name = local_hostname or options.get("local_hostname")
@@ -171,15 +171,22 @@ def _timeouts(given: Timeouts | float | None, options: "dict[str, str]") -> Time
     if isinstance(given, Timeouts):
         return given
     if given is None:
-        return Timeouts(float(options["timeout"])) if "timeout" in options else STANDARD_TIMEOUTS
+        return Timeouts(_seconds("timeout", options)) if "timeout" in options else STANDARD_TIMEOUTS
     return Timeouts(given)
 
 
 def _deadline(given: float | None, options: "dict[str, str]") -> float | None:
-    deadline = float(options["deadline"]) if given is None and "deadline" in options else given
+    deadline = _seconds("deadline", options) if given is None and "deadline" in options else given
     if deadline is not None and not deadline > 0:
         raise ValueError(f"a deadline is a number of seconds above 0, not {deadline}")
     return deadline
+
+
+def _seconds(name: str, options: "dict[str, str]") -> float:
+    try:
+        return float(options[name])
+    except ValueError:
+        raise ValueError(f"the URL's {name} is a number of seconds, not {options[name]!r}") from None
 
 
 def _local_address(options: "dict[str, str]") -> "tuple[str, int] | None":

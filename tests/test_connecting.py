@@ -68,8 +68,9 @@ def test_time_outs_may_be_one_number_or_many_or_in_the_url():
     assert settings(timeouts=Timeouts(mail=1)).timeouts["MAIL"] == 1
     assert settings("smtp://mail.example?timeout=2.5").timeouts == Timeouts(2.5)
     assert settings("smtp://mail.example?timeout=2.5", timeouts=4).timeouts == Timeouts(4)
-    with pytest.raises(ValueError, match="x"):
-        settings("smtp://mail.example?timeout=x")
+    for name in ("timeout", "deadline"):
+        with pytest.raises(ValueError, match=f"the URL's {name} is a number of seconds, not 'x'"):
+            settings(f"smtp://mail.example?{name}=x")
 
 
 def test_a_deadline_bounds_the_time_to_connect():
@@ -161,6 +162,19 @@ def test_a_pinned_certificate_needs_no_authority(options):
     assert tls._object.context.verify_mode is ssl.CERT_NONE
     assert tls._fingerprint == "ab" * 31 + "cd"
     assert settings(cafile=CA, **options).make_tls()._object.context.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("pin", [{"fingerprint": PIN}, {"where": f"smtp://localhost:25?fingerprint={PIN}"}])
+def test_who_pins_a_certificate_wants_tls(pin):
+    assert settings(**pin).target.tls == "required"
+    assert settings(**pin, tls="if-offered").target.tls == "if-offered"
+    assert settings(**pin, port=465).target.tls == "implicit"
+    with pytest.raises(ValueError, match="tls='off' does not go with it"):
+        settings(**pin, tls="off")
+
+
+def test_a_pin_changes_nothing_where_there_is_no_server():
+    assert settings("memory:", fingerprint=PIN).target.tls == "off"
 
 
 def test_a_pin_and_no_verification_exclude_each_other():

@@ -74,16 +74,25 @@ class Target(Value):
         return host in ("localhost", "::1") or (host.startswith("127.") and is_address_literal(f"[{host}]"))
 
     @classmethod
-    def parse(cls, where: str, port: int | None = None, *, tls: str | None = None, auth: "Any" = None) -> "Target":
+    def parse(
+        cls,
+        where: str,
+        port: int | None = None,
+        *,
+        tls: str | None = None,
+        auth: "Any" = None,
+        pinned: bool = False,
+    ) -> "Target":
         """Read a URL, or a host with a port.
 
         Args:
             where: "smtp://user:password@host:port?tls=…", "smtps://…", "lmtp://…", "lmtp+unix:///path", or a host;
                 "memory:" or "print:" for no server at all: neither TLS nor login there, whatever else is given.
             port: TCP port; None for the usual one: 25, with credentials 587, implicit TLS 465, LMTP 24.
-            tls: policy; None for "implicit" with smtps and port 465, "required" with port 587 or with
-                credentials for another host, and "if-offered" otherwise.
+            tls: policy; None for "implicit" with smtps and port 465, "required" with port 587, with
+                credentials for another host or with a pinned certificate, and "if-offered" otherwise.
             auth: Credentials, or (username, password); it wins over the URL's.
+            pinned: whether the server's certificate is pinned; the URL may say it, too.
 
         Raises:
             ValueError: the URL, the port or the policy is not one; the message does not show a password.
@@ -111,16 +120,19 @@ class Target(Value):
         elif not unix and not 0 < port <= _HIGHEST_PORT:
             raise ValueError(f"a port is a number from 1 to {_HIGHEST_PORT}, not {port}")
         target = cls(host, port, path=path, lmtp=lmtp, tls="", credentials=credentials, options=options)
-        target.tls = _default_policy(target) if tls is None else tls
+        pinned = pinned or "fingerprint" in options
+        target.tls = _default_policy(target, pinned) if tls is None else tls
         if target.tls not in _POLICIES:
             raise ValueError(f"tls is one of {', '.join(_POLICIES)}, not {target.tls!r}")
+        if pinned and target.tls == "off":
+            raise ValueError("a pinned certificate is shown in TLS only: tls='off' does not go with it")
         return target
 
 
-def _default_policy(target: Target) -> str:
+def _default_policy(target: Target, pinned: bool) -> str:
     if target.port == _SUBMISSIONS:
         return "implicit"
-    if target.port == _SUBMISSION or (target.credentials is not None and not target.is_local):
+    if target.port == _SUBMISSION or pinned or (target.credentials is not None and not target.is_local):
         return "required"
     return "if-offered"
 

@@ -35,6 +35,8 @@ FORMS = [
     ("smtp://mail.example?tls=implicit", None, ("mail.example", 465, "implicit", False)),
     ("smtp://mail.example:465?tls=required", None, ("mail.example", 465, "required", False)),
     ("smtps://mail.example?tls=implicit", None, ("mail.example", 465, "implicit", False)),
+    ("smtp://localhost?fingerprint=ab", None, ("localhost", 25, "required", False)),
+    ("smtp://localhost?fingerprint=ab&tls=if-offered", None, ("localhost", 25, "if-offered", False)),
 ]
 
 
@@ -71,6 +73,15 @@ def test_user_and_password_are_percent_decoded():
     assert Target.parse("smtp://tim@mail.example").credentials == Credentials("tim", None)
     assert Target.parse("smtp://tim:a:b@mail.example").credentials == Credentials("tim", "a:b")
     assert Target.parse("smtp://tim:@mail.example").credentials == Credentials("tim", "")
+
+
+def test_a_pinned_certificate_wants_tls():
+    assert Target.parse("localhost", pinned=True).tls == "required"
+    assert Target.parse("localhost", 465, pinned=True).tls == "implicit"
+    assert Target.parse("memory:", pinned=True).tls == "off"
+    for where, pinned in (("smtp://localhost?tls=off", True), ("smtp://localhost?tls=off&fingerprint=ab", False)):
+        with pytest.raises(ValueError, match="tls='off' does not go with it"):
+            Target.parse(where, pinned=pinned)
 
 
 def test_options_of_the_query():
