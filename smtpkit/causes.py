@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from smtpkit.wire.replies import Reply
 
 _MAIL_PORT = 25
+_SUBMISSION_PORTS = (587, 465)
+_LOGIN_FIRST = 530
 _SUBMISSION = "programs that send mail log in on port 587 or 465"
 
 # What a server that speaks something else says first.
@@ -60,13 +62,16 @@ _TLS_FAILURES = (
 )
 
 
-def unreached(error: OSError | UnicodeError, target: "Target", seconds: float) -> "SMTPError":
+def unreached(
+    error: OSError | UnicodeError, target: "Target", seconds: float, local_address: "tuple[str, int] | None" = None
+) -> "SMTPError":
     """The error that says why there is no connection.
 
     Args:
         error: what dialling raised.
         target: where to.
         seconds: how long it was tried.
+        local_address: where the connection was to come from, or None.
     """
     if isinstance(error, TimeoutError):
         hint = f"; many networks let nothing out to port 25: {_SUBMISSION}" if target.port == _MAIL_PORT else ""
@@ -77,6 +82,8 @@ def unreached(error: OSError | UnicodeError, target: "Target", seconds: float) -
         hint = "" if target.path else "; nothing listens on this port: is it the right one, and does the server run?"
         if not reason.startswith("none of"):
             reason = os.strerror(error.errno)  # asyncio has words of its own, which do not say why
+    elif isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL and local_address is not None:
+        hint = f"; is {local_address[0]}, as local_address= says, an address of this host?"
     return ConnectionLost(f"no connection to {target}: {reason}{hint}", stage="connect")
 
 
@@ -96,7 +103,7 @@ def cause_of(error: "SMTPError", target: "Target", client: "ClientConnection | N
     if isinstance(error, (Timeout, ConnectionLost)):
         return "" if implicit or error.stage != "greeting" else _of_no_greeting(error)
     if isinstance(error, ReplyError) and not isinstance(error, AuthenticationError):
-        return _of_refusal(error, client.greeting if client is not None else None)
+        return _of_refusal(error, target, client.greeting if client is not None else None)
     if isinstance(error, NotSupported) and error.extension == "AUTH" and client is not None:
         return _of_no_login(client, target)
     return ""
@@ -117,20 +124,29 @@ def _of_tls(error: TLSError, implicit: bool) -> str:
     return next((words for part, words in _TLS_FAILURES if part in str(error)), "")
 
 
-def _of_refusal(error: ReplyError, greeting: "Reply | None") -> str:
+def _of_refusal(error: ReplyError, target: "Target", greeting: "Reply | None") -> str:
     reply, said = error.reply, error.command
     if said is None:
-        if reply.code == 421:
-            return "it is too busy, or counts too many connections from this address: try again later"
-        return f"it takes no mail from this address; {_SUBMISSION}" if reply.is_permanent else ""
+        return _of_refused_service(reply, target)
     if not isinstance(said, (Ehlo, Helo, Lhlo)) or not reply.is_permanent:
         return ""
+    if reply.code == _LOGIN_FIRST:  # no SMTP server asks for a login so early, and names have nothing to do with it
+        return "an FTP server listens on this port" if "USER" in reply.text else ""
     if isinstance(said, Lhlo):
         return "the server does not know LMTP: try smtp://" if reply.code in (500, 502) else _other_name(said)
     if reply.code in (500, 502):
         is_lmtp = greeting is not None and "LMTP" in greeting.text
         return "the server speaks LMTP: try lmtp://" if is_lmtp else ""
     return _other_name(said)
+
+
+def _of_refused_service(reply: "Reply", target: "Target") -> str:
+    if reply.code == 421:
+        return "it is too busy, or counts too many connections from this address: try again later"
+    if not reply.is_permanent:
+        return ""
+    way = "" if target.port in _SUBMISSION_PORTS else f"; {_SUBMISSION}"
+    return f"it takes no mail from this address{way}"
 
 
 def _other_name(said: "Ehlo | Helo | Lhlo") -> str:

@@ -119,7 +119,7 @@ class ClientSettings:
 
     def unreached(self, error: OSError | UnicodeError, seconds: float) -> "SMTPError":
         """The error that says why there is no connection, which was tried for so many seconds."""
-        return unreached(error, self.target, seconds)
+        return unreached(error, self.target, seconds, self.local_address)
 
     def diagnosed(self, error: "SMTPError", client: "ClientConnection | None" = None) -> "SMTPError":
         """The same error with the likely cause and the way on, where these are known."""

@@ -266,12 +266,16 @@ HINTS = [
     ("smtps://h", ConnectionLost("gone", stage="greeting"), None),
     ("smtp://h", ConnectionLost("gone", stage="EHLO"), None),
     ("smtp://h", ReplyError(Reply(554, "no")), "it takes no mail from this address"),
+    ("smtp://h", ReplyError(Reply(554, "no")), "log in on port 587 or 465"),
+    ("smtp://h:587", ReplyError(Reply(554, "no")), "it takes no mail from this address"),
     ("smtp://h", ReplyError(Reply(421, "no")), "try again later"),
     ("smtp://h", ReplyError(Reply(450, "no")), None),
     ("smtp://h", ReplyError(Reply(550, "no"), Ehlo("h.example")), "is h.example: if it is that, give another"),
     ("smtp://h", ReplyError(Reply(504, "no"), Helo("h.example")), "local_hostname="),
     ("smtp://h", ReplyError(Reply(450, "no"), Ehlo("h.example")), None),
     ("smtp://h", ReplyError(Reply(502, "no"), Helo("h.example")), None),
+    ("smtp://h", ReplyError(Reply(530, "Please login with USER and PASS."), Helo("h.example")), "an FTP server"),
+    ("smtp://h", ReplyError(Reply(530, "Not now"), Ehlo("h.example")), None),
     ("lmtp://h", ReplyError(Reply(500, "no"), Lhlo("h.example")), "try smtp://"),
     ("lmtp://h", ReplyError(Reply(550, "no"), Lhlo("h.example")), "local_hostname="),
     ("smtp://h", ReplyError(Reply(550, "no"), Noop()), None),
@@ -314,6 +318,18 @@ def test_a_server_that_is_not_reached_is_told_with_the_likely_cause(where, reaso
     assert type(error) is kind
     assert error.stage == "connect"
     assert re.search(words, str(error))
+
+
+def test_who_is_on_a_port_for_logins_is_not_sent_there():
+    error = settings("smtp://h:587").diagnosed(ReplyError(Reply(554, "no")))
+    assert str(error).endswith("; it takes no mail from this address")
+
+
+def test_a_local_address_that_is_none_is_named():
+    failed = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+    error = settings("smtp://h", local_address=("192.0.2.9", 0)).unreached(failed, 3)
+    assert "requested address; is 192.0.2.9, as local_address= says, an address of this host? (connect)" in str(error)
+    assert "local_address" not in str(settings("smtp://h").unreached(failed, 3))
 
 
 def test_what_the_server_has_said_tells_more():
