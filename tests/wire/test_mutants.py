@@ -68,7 +68,10 @@ DOTS = [
     ("the quick look takes no line for the end", "(end := _piece_behind_end(pieces))", "(end := 1)"),
     ("the CRLF before the end is content", 'pieces[end:] = [b""]', "pieces[end:] = []"),
     ("nothing behind the end is content", 'pieces[end:] = [b""]', 'pieces[end + 1 :] = [b""]'),
-    ("the end is noted", "self.eof = True", "self.eof = False"),
+    ("the end is noted", "self.eof = True\n            self._behind = [octets", "self._behind = [octets"),
+    ("the end alone is noted", "self.eof = True\n            self._behind = [pieces", "self._behind = [pieces"),
+    ("octets behind the end alone are counted from it", "[pieces[1][2:]]", "[pieces[1][1:]]"),
+    ("the end alone gives only what is new", "return (pieces[0] + _CRLF)[given:]", "return pieces[0] + _CRLF"),
     ("octets behind the end are counted from it", "len(content) + end + 2 :", "len(content) + end + 1 :"),
     ("each dot that was removed counts", "len(content) + end + 2 :", "len(content) + 3 :"),
     ("the end gives only what is new", "return content[given:]\n        last", "return content\n        last"),
@@ -108,9 +111,9 @@ DOTS = [
     ("a whole payload is not judged", 'DotUnstuffer("keep")', "DotUnstuffer()"),
 ]
 LINES = [
-    ("a line ends before its CRLF", "return self._front[start:end]", "return self._front[start : end + 1]"),
+    ("a line ends before its CRLF", "return front[start:end]", "return front[start : end + 1]"),
     ("the CRLF is read with its line", "self._searched = end + 2", "self._searched = end + 1"),
-    ("a line begins behind the one before", "return self._front[start:end]", "return self._front[:end]"),
+    ("a line begins behind the one before", "return front[start:end]", "return front[:end]"),
     ("the limit counts the CRLF", "end + 2 - start > limit", "end - start > limit"),
     ("a line may have as many octets as the limit", "end + 2 - start > limit", "end + 2 - start >= limit"),
     ("the limit is that of the line", "end + 2 - start > limit", "end + 2 > limit"),
@@ -187,7 +190,7 @@ LINES = [
         "if end < 0:  # take() cut the CRLF in two\n                self._starve(limit)",
         "if end < 0:",
     ),
-    ("what next_line() has read is not kept", '            self._front = b""  # what was read is not kept\n', ""),
+    ("what next_line() has read is not kept", '                self._front = b""  # what was read is not kept\n', ""),
     (
         "what take() has read is not kept",
         "        if self._at == len(self._front) and not self._pieces:\n            self._empty()\n",
@@ -198,7 +201,11 @@ LINES = [
         "octets = self._front[self._at :]  # the same",
         "octets = self._front  # the",
     ),
-    ("take_all() leaves nothing", "        if self._front:\n            self._empty()\n", ""),
+    (
+        "take_all() leaves nothing",
+        '        self._front = b""\n        self._at = self._searched = 0\n        return octets',
+        "        return octets",
+    ),
     (
         "take_all() gives the pieces too",
         "if self._pieces:\n            return self.take(len(self))",
