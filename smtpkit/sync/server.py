@@ -1,18 +1,12 @@
 """The blocking server: listens, runs a driver for each connection, and calls the session's hooks."""
 
 from threading import Event, Lock
-from time import monotonic
 
 from smtpkit.admission import Admission
 from smtpkit.endpoints import Listener
-from smtpkit.errors import ReplyError
 from smtpkit.observing import ServerWatch
-from smtpkit.protocol.needs import CLOSE, DONE
-from smtpkit.protocol.server import ServerConnection
-from smtpkit.protocol.server_driver import ServerDriver
-from smtpkit.protocol.session import checked
-from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
-from smtpkit.serving import NO_SESSION, ServerSettings, overridden
+from smtpkit.serving import NO_SESSION, ServerSettings
+from smtpkit.sync.connection import Connection
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.sockets import Acceptor
 from smtpkit.sync.transport import Transport, wait
@@ -23,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -32,7 +26,6 @@ if TYPE_CHECKING:
     from smtpkit.protocol.config import ServerConfig
     from smtpkit.protocol.ledger import Ledger
     from smtpkit.protocol.limits import Limits
-    from smtpkit.protocol.needs import Call
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.wire.replies import Reply
 
@@ -54,7 +47,7 @@ class Server:
         self._settings = settings
         self._admission = Admission(settings.config.limits, settings.ledger)
         self._acceptor = Acceptor(self._connected)
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._lock = Lock()
         self._closed = Event()
         self._gone = Event()
@@ -150,7 +143,7 @@ class Server:
         self._settings.reload_tls()
 
     def _connected(self, listener: Listener, peer: "Any") -> Transport:
-        return _Connection(self, listener, peer).transport
+        return Connection(self, listener, peer).transport
 
     def _new_session(self) -> Session:
         try:
@@ -168,156 +161,6 @@ class _NoSession(Session):
 
     def on_connect(self) -> "Reply":
         return NO_SESSION
-
-
-class _Connection:
-    """One client: its driver, its session, and the calls of the session's hooks."""
-
-    __slots__ = ("_address", "_admitted", "_believed", "_driver", "_server", "_session", "_since", "transport")
-
-    def __init__(self, server: Server, listener: Listener, peer: "Any") -> None:
-        settings = server._settings
-        proxied = settings.stands_behind_proxy(listener)
-        self._believed = settings.believes(peer)
-        trusted = self._believed is True and not proxied  # behind a proxy, peer is not the client
-        config = settings.config_for(trusted=trusted)
-        core = ServerConnection(config, transcript=settings.new_transcript())
-        core.notice = self._noticed
-        session = self._session = server._new_session()
-        self._server = server
-        self._driver = ServerDriver(
-            core,
-            session,
-            overridden(type(session), Session),
-            make_tls=settings.make_tls,
-            implicit_tls=listener.implicit_tls,
-            proxy_protocol=proxied,
-            trusted=trusted,
-        )
-        if proxied:
-            self._driver.introduced = self._introduced
-        self._address = ""
-        self._admitted = False
-        self._since = monotonic()
-        limits, auth = config.limits, config.auth
-        self.transport = Transport(
-            self._driver,
-            opened=self._opened,
-            serve=self._serve,
-            ended=self._ended,
-            unread=limits.unread_before_login if auth is not None and auth.required else limits.unread,
-        )
-
-    def _opened(self) -> None:
-        server, session = self._server, self._session
-        session.peer = peer = self.transport.peer or ""
-        session.local = self.transport.local or ""
-        self.transport.set_deadline(server._settings.config.limits.total)
-        with server._lock:
-            server._connections.add(self)
-        server._watch.came(session)
-        if self._believed is False and self._driver.introduced is not None:
-            # It may be no proxy, and what it says is not read: it hears nothing either.
-            self._driver.core.close()
-            server._watch.turned_away(session, "", NO_SESSION)
-        else:
-            # Behind a proxy it is not known yet whose connection it is.
-            self._admit("" if self._driver.introduced is not None or isinstance(peer, str) else peer[0])
-
-    def _introduced(self) -> None:
-        # A PROXY header has said who the client is.
-        peer = self._session.peer
-        if self._admitted and isinstance(peer, tuple):
-            self._leave()
-            self._admit(peer[0])
-
-    def _admit(self, address: str) -> None:
-        server, session = self._server, self._session
-        self._address = address
-        with server._lock:
-            refusal, limit = server._admission.enter(address, monotonic())
-        self._admitted = refusal is None
-        if server._closed.is_set():
-            refusal = SHUTTING_DOWN
-        if refusal is not None:
-            self._driver.turn_away(refusal)
-            server._watch.turned_away(session, limit, refusal)
-        elif address or self._driver.introduced is None:
-            server._watch.let_in(session)
-
-    def _leave(self) -> None:
-        if self._admitted:
-            self._admitted = False
-            with self._server._lock:
-                self._server._admission.leave(self._address)
-
-    def _noticed(self, name: str) -> None:
-        if name == "message":
-            self._answered(None, 0.0)
-            return
-        self._server._watch.noticed(self._session, name)
-        if name == "login":
-            self.transport.unread = self._server._settings.config.limits.unread
-
-    def _answered(self, answer: "Any", seconds: float) -> None:
-        farewell = self._server._watch.answered(self._session, self._driver, answer, seconds)
-        if farewell is not None:
-            self._driver.shut_down(farewell)
-
-    def _serve(self, need: "Any") -> None:
-        transport, driver = self.transport, self._driver
-        try:
-            while need is not CLOSE:
-                need = transport.until(driver.next, self._call(need))
-        except Exception:  # noqa: BLE001 (the server goes on)
-            self._server._watch.failed(self._session, "the connection")
-
-    def _call(self, need: "Call") -> "Any":
-        # What the hook returns; what it raises is an answer too.
-        name, session, watch = need.name, self._session, self._server._watch
-        if name == "on_login" and (refusal := watch.bars_login(session)) is not None:
-            return refusal
-        began = monotonic()
-        try:
-            hook = getattr(session, name)
-            if name == "on_body":
-                answer = self._stream_to(hook)
-            else:
-                answer = hook() if need.argument is None else hook(need.argument)
-            if answer is not None:
-                answer = checked(name, answer, self._driver.replies)
-        except ReplyError as error:
-            answer = error.reply
-        except Exception as error:  # noqa: BLE001 (whatever the user's code raises is answered 451)
-            if not self._driver.body_failed:
-                watch.failed(session, name, error)
-            answer = INTERNAL_ERROR
-        if name in ("on_message", "on_body"):
-            self._answered(answer, monotonic() - began)
-        return answer
-
-    def _stream_to(self, hook: "Callable[[Any], Any]") -> "Any":
-        stream = self._body()
-        try:
-            return hook(stream)
-        finally:
-            stream.close()  # what the hook left unread is the driver's again
-
-    def _body(self) -> "Generator[bytes, None, None]":
-        transport, driver = self.transport, self._driver
-        while (chunk := transport.until(driver.next_chunk)) is not DONE:
-            yield chunk
-
-    def _ended(self) -> None:
-        server = self._server
-        admitted = self._admitted
-        self._leave()
-        server._watch.closed(self._session, admitted, monotonic() - self._since)
-        with server._lock:
-            server._connections.discard(self)
-            if not server._connections and server._closed.is_set():
-                server._gone.set()
-        self._driver.core.notice = self._driver.introduced = None  # which refer back to this
 
 
 def serve(
