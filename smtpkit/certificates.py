@@ -49,8 +49,6 @@ class Certificates:
 
     def load(self) -> "ssl.SSLContext":
         """Read the files; each call gives a context of its own."""
-        import ssl
-
         from smtpkit.tls import server_context
 
         contexts = [server_context(certfile, keyfile) for certfile, keyfile in self._files]
@@ -61,14 +59,20 @@ class Certificates:
                 for name in _names(context.own_certificate):  # type: ignore[attr-defined]  # set by server_context()
                     by_name.setdefault(name, context)
             first.sni_callback = _choice(by_name)
-        if self._client_cafile is not None:
-            try:
-                first.load_verify_locations(self._client_cafile)
-            except OSError as error:
-                reason = error.strerror or error
-                raise TLSError(f"cannot read certificates from {self._client_cafile}: {reason}") from error
-            first.verify_mode = ssl.CERT_REQUIRED if self._client_required else ssl.CERT_OPTIONAL
+        for context in contexts if self._client_cafile is not None else ():
+            self._ask_clients(context)  # each, since OpenSSL verifies by the context that was chosen
         return first
+
+    def _ask_clients(self, context: "ssl.SSLContext") -> None:
+        from ssl import CERT_OPTIONAL, CERT_REQUIRED
+
+        assert self._client_cafile is not None
+        try:
+            context.load_verify_locations(self._client_cafile)
+        except OSError as error:
+            reason = error.strerror or error
+            raise TLSError(f"cannot read certificates from {self._client_cafile}: {reason}") from error
+        context.verify_mode = CERT_REQUIRED if self._client_required else CERT_OPTIONAL
 
 
 def _choice(by_name: "dict[str, ssl.SSLContext]") -> "Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]":

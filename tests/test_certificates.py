@@ -9,18 +9,24 @@ from smtpkit.errors import TLSError
 from smtpkit.tls import TLS, client_context
 
 FILES = Path(__file__).parent / "certificates"
-SERVER, OTHER, CA = (str(FILES / f"{name}.pem") for name in ("server", "wrong-name", "ca"))
+SERVER, OTHER, CA, CLIENT = (str(FILES / f"{name}.pem") for name in ("server", "wrong-name", "ca", "client"))
 
 
-def shown(certificates, name):
-    """The name that a client finds in the certificate that it gets."""
-    client = TLS(client_context(unverified=True), server_side=False, server_hostname=name)
+def facts(certificates, name, certificate=None):
+    """What client and server know when their handshake is over."""
+    client = TLS(client_context(unverified=True, certificate=certificate), server_side=False, server_hostname=name)
     server = TLS(certificates.load(), server_side=True)
     while client.facts is None or server.facts is None:
         server.feed(client.data_to_send())
         client.feed(server.data_to_send())
-    assert server.facts.server_name == name
-    return _names(client.facts.peer_certificate)
+    return client.facts, server.facts
+
+
+def shown(certificates, name):
+    """The name that a client finds in the certificate that it gets."""
+    of_client, of_server = facts(certificates, name)
+    assert of_server.server_name == name
+    return _names(of_client.peer_certificate)
 
 
 def test_each_name_has_its_certificate_and_the_first_is_for_the_others():
@@ -28,6 +34,14 @@ def test_each_name_has_its_certificate_and_the_first_is_for_the_others():
     assert shown(certificates, "elsewhere.example") == ["elsewhere.example"]
     assert shown(certificates, "localhost") == ["localhost"]
     assert shown(certificates, "third.example") == ["localhost"]
+
+
+@pytest.mark.parametrize("name", ["localhost", "elsewhere.example"])
+@pytest.mark.parametrize("required", [True, False])
+def test_a_client_is_verified_whatever_name_it_asks_for(name, required):
+    certificates = Certificates(SERVER, OTHER, client_cafile=CA, client_required=required)
+    _, of_server = facts(certificates, name, CLIENT)
+    assert of_server.verified
 
 
 def test_one_is_for_all_names():
