@@ -75,7 +75,7 @@ _MICROSOFT_OAUTH = (
     "how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth"
 )
 _SES_CREDENTIALS = "https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html"
-_BREVO_SMTP = "https://help.brevo.com/hc/en-us/articles/115000188150"
+_BREVO_SMTP = "https://help.brevo.com/hc/en-us/articles/7959631848850-Create-and-manage-your-SMTP-keys"
 _BREVO_ADDRESSES = "https://wpmailsmtp.com/docs/brevo-unauthorized-not-verified/"
 _SENDGRID_SMTP = "https://www.twilio.com/docs/sendgrid/for-developers/sending-email/getting-started-smtp"
 
@@ -151,8 +151,16 @@ HINTS = (
         _MICROSOFT,
         535,
         "5.7.139",
-        "a policy of the organization or of Microsoft refuses this login: SMTP AUTH or passwords are switched off, "
-        "or conditional access forbids it; an administrator sees which in the sign-in log",
+        "user name or password is wrong",
+        "https://github.com/codassassin/email-bomber-v2.0/issues/1",
+        says="credentials were incorrect",
+    ),
+    Hint(
+        _MICROSOFT,
+        535,
+        "5.7.139",
+        "mostly a policy refuses this login: SMTP AUTH or passwords are switched off, or conditional access forbids "
+        "it; an administrator sees which in the sign-in log",
         _SMTP_AUTH,
     ),
     Hint(
@@ -188,6 +196,7 @@ HINTS = (
         "5.7.1",
         "Brevo knows the key but not this IP address: add it to the account's authorised IPs, or switch that list off",
         _BREVO_ADDRESSES,
+        says="IP address",
     ),
     Hint(
         _BREVO,

@@ -58,6 +58,12 @@ SEEN = [
         "password",
         "conditional access",
     ),
+    (
+        MICROSOFT,
+        "535 5.7.139 Authentication unsuccessful, the user credentials were incorrect. [PH0PR07CA0004]",
+        "password",
+        "user name or password is wrong",
+    ),
     (MICROSOFT, "535 5.7.3 Authentication unsuccessful [BY1PR10CA0041]", "password", "user name or password is wrong"),
     (MICROSOFT, "535 5.7.3 Authentication unsuccessful [BY1PR10CA0041]", "token", "SMTP.Send"),
     (MICROSOFT, "530 5.7.57 Client not authenticated to send mail. [BN1P110CA0052]", "", "after login"),
