@@ -50,16 +50,14 @@ def login(
     kinds = _kinds(credentials)
     offered = client.capabilities.auth
     binding = _channel_binding(client)
-    mechanism = best(
-        offered,
-        kinds,
-        tls=client.tls is not None,
-        allow_in_clear=allow_in_clear,
-        channel_binding=binding is not None,
-        allowed=credentials.mechanisms,
-    )
+
+    def usable(tls: bool) -> "type[Mechanism] | None":
+        bound, allowed = binding is not None, credentials.mechanisms
+        return best(offered, kinds, tls=tls, allow_in_clear=allow_in_clear, channel_binding=bound, allowed=allowed)
+
+    mechanism = usable(client.tls is not None)
     if mechanism is None:
-        raise _no_mechanism(client, kinds, credentials)
+        raise _no_mechanism(client, kinds, credentials, with_tls=usable(True) is not None)
     if not mechanism.binds_channel and any(name.endswith("-PLUS") for name in offered):
         binding = None  # to have it would tell the server that it offered none
     facts = yield from _resolved(credentials, mechanism)
@@ -204,12 +202,14 @@ def _channel_binding(client: "ClientConnection") -> bytes | None:
     return tls_server_end_point(facts.peer_certificate)
 
 
-def _no_mechanism(client: "ClientConnection", kinds: "Collection[str]", credentials: "Credentials") -> NotSupported:
+def _no_mechanism(
+    client: "ClientConnection", kinds: "Collection[str]", credentials: "Credentials", *, with_tls: bool
+) -> NotSupported:
     offered = ", ".join(client.capabilities.auth)
     hint = "" if client.tls is not None else "; many servers offer it only after STARTTLS"
     if not offered:
         return NotSupported(f"the server offers no AUTH{hint}", extension="AUTH")
-    hint = "" if client.tls is not None else " in clear (use TLS, or allow_auth_in_clear=True)"
+    hint = " in clear (use TLS, or allow_auth_in_clear=True)" if with_tls else ""
     if credentials.mechanisms is not None:
         named = ", ".join(each if isinstance(each, str) else each.name for each in credentials.mechanisms)
         have = f"these credentials, which name {named}"

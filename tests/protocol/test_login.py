@@ -118,6 +118,13 @@ def test_login_does_not_read_its_prompts(play, ready, prompts):
     play(core, login(core, TIM), script)
 
 
+@pytest.mark.parametrize(("offered", "credentials"), [("PLAIN LOGIN", Credentials("tim", token="tok")), ("NTLM", TIM)])
+def test_tls_is_no_remedy_where_it_would_change_nothing(play, ready, offered, credentials):
+    core = ready(f"AUTH {offered}")
+    with pytest.raises(NotSupported, match=r"none may be used with a (token|password)$"):
+        play(core, login(core, credentials), [])
+
+
 def test_plain_ignores_a_prompt_in_clear_text(play, ready):
     core = ready("AUTH PLAIN", tls=True)
     password = "p" * 400
