@@ -81,7 +81,7 @@ def compose(message: "EmailMessage", *, eight_bit: bool, utf8: bool) -> bytes:
     if not legacy:
         changes["utf8"] = utf8
     if legacy or not utf8:
-        _write_addresses_in_ascii(public, legacy)
+        _write_addresses(public, legacy, utf8)
     out = BytesIO()
     try:
         BytesGenerator(out, mangle_from_=False, policy=policy.clone(**changes)).flatten(public)
@@ -108,14 +108,20 @@ def _public(message: "EmailMessage") -> "EmailMessage":
     return public
 
 
-def _write_addresses_in_ascii(message: "EmailMessage", legacy: bool) -> None:
+def _write_addresses(message: "EmailMessage", legacy: bool, utf8: bool) -> None:
+    # A legacy Message cannot write UTF-8: it is folded here, and handed on as the octets that it passes unchanged.
     from email import policy
 
     headers = _raw(message)
     for index, (name, value) in enumerate(headers):
         if name.lower() in _ADDRESS_FIELDS and not str(value).isascii():
-            header = _in_ascii(name, _parsed(message, name, value))
-            headers[index] = (name, header.fold(policy=policy.default).partition(":")[2].strip() if legacy else header)
+            header = _parsed(message, name, value)
+            if not utf8:
+                header = _in_ascii(name, header)
+            if legacy:
+                written = header.fold(policy=policy.default.clone(utf8=utf8)).partition(":")[2].strip()
+                header = written.encode("utf-8", "surrogateescape").decode("ascii", "surrogateescape")
+            headers[index] = (name, header)
 
 
 def _in_ascii(name: str, header: "Any") -> "Any":

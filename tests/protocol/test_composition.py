@@ -45,6 +45,10 @@ def test_sender_goes_before_from(kind):
     assert sender_in(written(kind, ("From", '"a b"@a.example'))) == '"a b"@a.example'
 
 
+def test_of_several_senders_the_first_counts():
+    assert sender_in(parsed("From: a@a.example", "Sender: b@b.example", "Sender: c@c.example")) == "b@b.example"
+
+
 @pytest.mark.parametrize("kind", BOTH)
 @pytest.mark.parametrize("fields", [[("From", "a@a.example, b@b.example")], [], [("From", "nobody:;")]])
 def test_several_senders_or_none_is_an_error(kind, fields):
@@ -194,9 +198,10 @@ def test_names_beyond_ascii_become_encoded_words_without_smtputf8():
         assert message["To"] == "Jörg <bob@b.example>, team: Éva <eva@e.example>;"
 
 
-def test_with_smtputf8_the_header_is_utf8():
-    message = written(EmailMessage, ("To", "Jörg <jörg@müller.example>"))
-    assert "To: Jörg <jörg@müller.example>\r\n".encode() in octets(message, utf8=True)
+@pytest.mark.parametrize("kind", BOTH)
+def test_with_smtputf8_the_header_is_utf8(kind):
+    message = written(kind, ("To", "Jörg <jörg@müller.example>"))
+    assert "To: Jörg <jörg@müller.example>\r\n".encode() in octets(message, eight_bit=True, utf8=True)
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -227,7 +232,7 @@ def test_whether_utf8_is_needed():
 
 
 @pytest.mark.parametrize("name", ["Subject", "To", "X-Any"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\n\n ", "\r\n\r\n\t"])
 def test_no_field_holds_a_newline_that_begins_another(name, newline):
     message = Message()
     message["From"] = "a@a.example"
