@@ -99,6 +99,8 @@ def _demanded(capabilities: "Capabilities", parameters: "Any", config: ClientCon
             continue
         name = extension.keyword
         if name not in capabilities:
+            if keyword == name:
+                raise NotSupported(f"the server does not offer {name}", extension=name)
             raise NotSupported(f"{keyword} needs {name}, which the server does not offer", extension=name)
         if extension.needs_tls and not tls:
             raise NotSupported(f"{keyword} needs TLS", extension=name)
