@@ -71,6 +71,15 @@ def test_a_slot_that_is_given_back_goes_to_who_waits_longest():
     assert second.slot is None
 
 
+def test_messages_are_counted_over_all_connections_of_a_slot():
+    pool = state(size=1)
+    pool.give_back(filled(pool), 1.0, usable=True, carried=5)
+    slot = asked(pool, 2.0).slot
+    slot.fill(Client(), 2.0)  # the other was found dead
+    pool.give_back(slot, 3.0, usable=True, carried=2)
+    assert pool.stats.messages == 7
+
+
 def test_a_connection_that_broke_frees_its_slot():
     pool = state(size=1)
     slot = filled(pool)

@@ -94,6 +94,13 @@ def test_attempts_end_with_what_is_known():
     assert sending.result() == result(a=OK, b=LATER, c=OK)
 
 
+def test_a_recipient_who_is_named_twice_is_wanted_once():
+    sending = delivery(("a", "a", "b"), raise_for="any")
+    assert sending.note(refusal(RecipientsRefused, a=OK, b=LATER), None) == 1.0
+    assert sending.note(result(b=OK), None) is None
+    assert sending.result() == result(a=OK, b=OK)
+
+
 def test_the_last_error_is_raised_if_nobody_was_accepted():
     sending = delivery(retry=Retry(2, 0))
     assert sending.note(refusal(ConnectionLost, c=NO), None) == 0

@@ -1,6 +1,8 @@
 """How a client reaches a host with several addresses: side by side (RFC 8305), and what it says when none answers."""
 
 import asyncio
+import errno
+import os
 import socket
 import time
 from contextlib import contextmanager
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from smtpkit import ConnectionLost, Timeout
-from smtpkit.reaching import ATTEMPT_DELAY, given_as_number, order
+from smtpkit.reaching import ATTEMPT_DELAY, given_as_number, order, unreachable
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -174,3 +176,10 @@ async def test_a_look_up_that_hangs_is_left_behind(kit, monkeypatch):
     with pytest.raises(Timeout, match="the name was not found in time"):
         await kit.connected(("mail.example", 25), deadline=0.2)
     assert time.monotonic() - began < 0.5
+
+
+def test_the_systems_words_are_given_for_those_of_asyncio():
+    failure = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 25)")
+    assert "Connect call" not in str(unreachable([((V4, ("127.0.0.1", 25)), failure)]))
+    two = unreachable([((V4, ("127.0.0.1", 25)), failure), ((V4, ("127.0.0.2", 25)), OSError("odd"))])
+    assert f"127.0.0.1 ({os.strerror(errno.ECONNREFUSED)}), 127.0.0.2 (odd)" in str(two)
