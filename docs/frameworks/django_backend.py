@@ -20,9 +20,9 @@ class EmailBackend(BaseEmailBackend):
         return sum(self.send(message) for message in messages if message.recipients())
 
     def send(self, message):
-        pool, sender = pool_of(self.url), parseaddr(message.from_email)[1]
+        sender, *recipients = (parseaddr(each)[1] for each in (message.from_email, *message.recipients()))
         try:
-            return bool(pool.send_message(message.message(), sender, message.recipients()).accepted)
+            return bool(pool_of(self.url).send_message(message.message(), sender, recipients).accepted)
         except smtpkit.SMTPError:
             if self.fail_silently:
                 return False

@@ -40,6 +40,14 @@ def test_mail_is_switched_off_by_a_setting(backend):
     assert message.as_email()["Subject"] == "Wëlcome"
 
 
+def test_recipients_may_have_names(backend):
+    to, bcc = ["Bob <bob@example.net>", '"Éve, M." <eve@example.net>'], ["Books <books@example.org>"]
+    assert EmailMessage("x", "x", '"Shop, the" <shop@example.org>', to, bcc).send() == 1
+    (message,) = backend.pool_of("memory:").outbox
+    assert message.recipients == ["bob@example.net", "eve@example.net", "books@example.org"]
+    assert b"books" not in message.content
+
+
 def test_mail_goes_to_a_server_over_one_connection(backend, smtp):
     with smtp() as (url, inbox), override_settings(**mail_settings(url)):
         message = EmailMultiAlternatives(
