@@ -39,7 +39,7 @@ class PoolLimits(Value):
         self.rate = rate
         for name in self.__match_args__:
             limit = getattr(self, name)
-            if limit is not None and not limit > 0:
+            if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
                 raise ValueError(f"{name} is a number above 0, not {limit!r}")
         for name in ("size", "max_messages"):
             if not isinstance(getattr(self, name), int):

@@ -43,7 +43,8 @@ def filled(pool, now=0.0):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 0}, {"size": 1.5}, {"max_messages": 2.5}, {"max_idle": 0}, {"max_age": -1}, {"rate": 0}]
+    "wrong",
+    [{"size": 0}, {"size": 1.5}, {"max_messages": 2.5}, {"max_idle": 0}, {"max_age": -1}, {"rate": 0}, {"size": "3"}],
 )
 def test_a_limit_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

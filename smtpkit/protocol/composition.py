@@ -73,6 +73,7 @@ def compose(message: "EmailMessage", *, eight_bit: bool, utf8: bool) -> bytes:
     from email.policy import Compat32
     from io import BytesIO
 
+    _check_type(message)
     _check_fields(message)
     public = _public(message)
     policy: Any = message.policy
@@ -88,6 +89,11 @@ def compose(message: "EmailMessage", *, eight_bit: bool, utf8: bool) -> bytes:
     except (MessageError, ValueError, LookupError) as error:
         raise ParseError(f"the message cannot be written: {error}") from error
     return out.getvalue()
+
+
+def _check_type(message: object) -> None:
+    if not hasattr(message, "_headers"):
+        raise TypeError(f"a message is an EmailMessage, not {type(message).__name__}: send() takes octets")
 
 
 def _check_fields(message: "EmailMessage") -> None:
@@ -139,6 +145,7 @@ def _in_ascii(name: str, header: "Any") -> "Any":
 
 
 def _named(message: "EmailMessage", *fields: str) -> list[str]:
+    _check_type(message)
     resent = "Resent-From" in message
     wanted = [f"resent-{field}" if resent else field for field in fields]
     return [

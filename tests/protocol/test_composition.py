@@ -228,6 +228,13 @@ def test_whether_utf8_is_needed():
     assert not needs(("To", "bob@b.example"))
 
 
+@pytest.mark.parametrize("wrong", [b"From: a@a.example\r\n\r\n", "From: a@a.example", None])
+def test_what_is_no_message_is_named(wrong):
+    for function in (sender_in, recipients_in, octets):
+        with pytest.raises(TypeError, match=f"not {type(wrong).__name__}: send"):
+            function(wrong)
+
+
 # Injection
 
 
