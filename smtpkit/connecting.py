@@ -197,5 +197,5 @@ def _local_address(options: "dict[str, str]") -> "tuple[str, int] | None":
 def _own_name(own_end: "Any") -> str:
     # The address literal of the own end (RFC 5321 section 4.1.4); looking a name up may take seconds.
     if isinstance(own_end, tuple):
-        return address_literal(own_end[0].partition("%")[0])
+        return address_literal(own_end[0])
     return "localhost"
