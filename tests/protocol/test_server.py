@@ -22,6 +22,7 @@ from smtpkit.protocol.events import (
     ConnectionClosed,
     Transport,
 )
+from smtpkit.protocol.extensions import Extension
 from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.states import State
@@ -117,6 +118,18 @@ class TestPausing:
         play = ready(config(tls_available=True))
         play.say(b"STARTTLS\r\n")
         assert play.core.next_event() is PAUSED
+
+
+def test_a_command_of_the_application_is_accepted_as_any_other():
+    class Own(c.Command):
+        verb = syntax = "XOWN"
+
+        @classmethod
+        def parse_argument(cls, text):
+            return cls()
+
+    play = ready(config(extensions=[Extension("XOWN", verbs=[Own])]), decisions={Own: Reply(250, "done")})
+    assert play.say(b"XOWN\r\n") == b"250 done\r\n"
 
 
 class TestGranted:

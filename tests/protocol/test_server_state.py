@@ -122,6 +122,24 @@ def test_an_error_too_many_is_what_the_notice_tells():
     assert play.events[-2].reply == Reply(421, "Too many errors in a row", "4.7.0")
 
 
+def test_limits_and_errors_are_noticed():
+    play = ready()
+    names = []
+    play.core.notice = names.append
+    play.say(b"FOO\r\n" + b"x" * 9000 + b"\r\nQUIT\r\n")
+    assert names == ["error", "line", "error"]
+    play.core.close(Reply(550, "no error of the client's"))
+    assert names == ["error", "line", "error"]
+
+
+def test_a_refusal_that_is_no_error_of_the_client_is_noticed_by_nobody():
+    play = ready(decisions={c.Mail: Reply(450, "not now")})
+    names = []
+    play.core.notice = names.append
+    play.say(b"MAIL FROM:<>\r\n")
+    assert names == []
+
+
 class TestRepliesOfTheApplication:
     """What is done to them: RFC 2034 section 4 for the status code, RFC 5321 section 4.1.1.1 for the hello."""
 

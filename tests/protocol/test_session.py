@@ -35,6 +35,12 @@ def test_facts_of_a_session_are_those_of_its_connection():
     assert [str(each) for each in facts.envelope.recipients] == ["b@b.example"]
 
 
+def test_a_session_is_named_when_it_is_asked_for_its_name():
+    one, other = SessionFacts(), SessionFacts()
+    assert one.id == one.id != other.id
+    assert len(one.id) == 10
+
+
 def test_there_is_no_envelope_between_transactions():
     assert session(b"EHLO c.example\r\n").envelope is None
 
