@@ -47,12 +47,15 @@ class Undone:
 
 
 def make_directory(path: Path) -> None:
-    """Have a directory for the owner alone, unless it is there.
+    """Have a directory for the owner alone, unless it is there; a name that is made is on the disk.
 
     Raises:
         OSError: it cannot be made, or not be written to.
     """
+    missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(_PRIVATE, parents=True, exist_ok=True)
+    for each in missing:
+        sync_directory(each.parent)
     if not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 

@@ -11,7 +11,7 @@ from threading import Lock
 
 from smtpkit.errors import ReplyError
 from smtpkit.protocol.header_filter import MOST_HOPS
-from smtpkit.stores.disk import Undone, open_private, sync_directory
+from smtpkit.stores.disk import Undone, make_directory, open_private, sync_directory
 from smtpkit.stores.incoming import Incoming
 from smtpkit.stores.locking import MailboxLock
 from smtpkit.wire.replies import Reply
@@ -33,10 +33,10 @@ _BLOCK = 256 * 1024
 class Mbox:
     """A store that appends each message to one file, in the format mboxrd.
 
-    A message is streamed to an unnamed file first, so that the mailbox is locked only while it is copied; what then
-    fails is cut off again.  Other programs are kept out by a dot-lock and by fcntl.  Line ends are LF; a line "From "
-    of the content, with any number of ">" before it, gets one ">" more.  BODY=BINARYMIME, which does not consist of
-    lines, is refused (554 5.6.1).
+    A message is streamed to an unnamed file first, beside the mailbox or else where temporary files are, so that the
+    mailbox is locked only while it is copied; what then fails is cut off again.  Other programs are kept out by a
+    dot-lock and by fcntl.  Line ends are LF; a line "From " of the content, with any number of ">" before it, gets one
+    ">" more.  BODY=BINARYMIME, which does not consist of lines, is refused (554 5.6.1).
 
     Args:
         path: the file, which is made where it is missing.
@@ -64,9 +64,12 @@ class Mbox:
         self.lock_timeout = lock_timeout
         self.dot_lock = dot_lock
         self._threads = Lock()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        directory = self.path.parent
+        if not directory.exists():
+            make_directory(directory)
+        self.spool_directory = directory if os.access(directory, os.W_OK | os.X_OK) else None
         with self.opened():
-            sync_directory(self.path.parent)
+            sync_directory(directory)
 
     def __repr__(self) -> str:
         return f"Mbox({str(self.path)!r}, trace={self.trace})"
@@ -118,7 +121,7 @@ class Delivery:
         self._quoter = FromQuoter()
         self._spool: IO[bytes] | None = None
         with Undone(self):
-            self._spool = tempfile.TemporaryFile(dir=store.path.parent)  # noqa: SIM115 (closed by commit or abort)
+            self._spool = tempfile.TemporaryFile(dir=store.spool_directory)  # noqa: SIM115 (closed by commit or abort)
             self._spool.write(self._quoter.feed(incoming.top))
 
     def write(self, octets: bytes) -> None:

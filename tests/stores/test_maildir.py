@@ -32,6 +32,16 @@ def test_its_directories_are_made_for_the_owner_alone(tmp_path):
     Maildir(str(tmp_path / "a" / "b"))
 
 
+def test_its_directories_are_on_the_disk_also_where_they_were_there_before(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(disk.os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    store = Maildir(tmp_path / "mail")
+    assert {tmp_path.stat().st_ino, store.path.stat().st_ino} <= set(synced)
+    synced.clear()
+    Maildir(tmp_path / "mail")
+    assert store.path.stat().st_ino in synced
+
+
 def test_trace_fields_are_on_top_with_the_line_ends_of_the_rest(tmp_path, envelope, session):
     for crlf in (False, True):
         deliver(Maildir(tmp_path, crlf=crlf), envelope(), session(), b"Subject: x\r\n\r\nhi\r\n")

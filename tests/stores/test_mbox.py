@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from contextlib import closing
+from io import BytesIO
 
 import pytest
 from hypothesis import given, settings
@@ -205,6 +206,27 @@ def test_without_dot_lock_the_directory_need_not_be_written_to(tmp_path, deliver
     (tmp_path / "mail.lock").touch()
     deliver(store, envelope(), session(), b"x\r\n")
     assert store.path.read_bytes().endswith(b"\nx\n\n")
+
+
+def test_where_the_directory_cannot_be_written_to_messages_are_kept_elsewhere_meanwhile(
+    tmp_path, deliver, envelope, session, monkeypatch
+):
+    monkeypatch.setattr(module.os, "access", lambda path, mode: path != tmp_path)
+    store = Mbox(tmp_path / "mail", dot_lock=False)
+    spools = []
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", lambda **at: spools.append(at) or BytesIO())
+    deliver(store, envelope(), session(), b"x\r\n")
+    assert spools == [{"dir": None}]
+    assert store.path.read_bytes().endswith(b"\nx\n\n")
+
+
+def test_the_message_is_whole_when_it_is_synced(tmp_path, deliver, envelope, session, monkeypatch):
+    store = Mbox(tmp_path / "new" / "mail")
+    synced = []
+    monkeypatch.setattr(module.os, "fsync", lambda number: synced.append(store.path.read_bytes()))
+    for _ in range(2):
+        deliver(store, envelope(), session(), b"x\r\n")
+    assert synced[-1] == store.path.read_bytes()
 
 
 def test_threads_take_turns(tmp_path, deliver, envelope, session):
