@@ -6,7 +6,7 @@ import pytest
 
 from smtpkit.certificates import Certificates, _choice, _names
 from smtpkit.errors import TLSError
-from smtpkit.tls import TLS, client_context
+from smtpkit.tls import TLS, client_context, server_context
 
 FILES = Path(__file__).parent / "certificates"
 SERVER, OTHER, CA, CLIENT = (str(FILES / f"{name}.pem") for name in ("server", "wrong-name", "ca", "client"))
@@ -42,6 +42,12 @@ def test_a_client_is_verified_whatever_name_it_asks_for(name, required):
     certificates = Certificates(SERVER, OTHER, client_cafile=CA, client_required=required)
     _, of_server = facts(certificates, name, CLIENT)
     assert of_server.verified
+
+
+def test_of_two_for_a_name_the_first_is_taken():
+    certificates = Certificates(OTHER, SERVER, str(FILES / "self-signed.pem"))
+    of_client, _ = facts(certificates, "localhost")
+    assert of_client.peer_certificate == server_context(SERVER).own_certificate
 
 
 def test_one_is_for_all_names():

@@ -102,3 +102,47 @@ def test_an_address_of_both_families_has_one_port():
     finally:
         for sock in sockets:
             sock.close()
+
+
+def test_where_one_family_fails_no_socket_is_left(monkeypatch):
+    opened = []
+
+    def listen(family, address, reuse_port):
+        if opened:
+            raise OSError(98, "in use")
+        opened.append(socket.socket())
+        return opened[0]
+
+    monkeypatch.setattr("smtpkit.endpoints._listen", listen)
+    with pytest.raises(OSError, match="in use"):
+        Listener("", 25).open()
+    assert opened[0].fileno() == -1
+
+
+def test_a_unix_socket_has_its_permissions_before_anybody_can_connect(monkeypatch, tmp_path):
+    path = str(tmp_path / "server.sock")
+    chmod = os.chmod
+
+    def refused(name, mode):
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(name)
+        chmod(name, mode)
+
+    monkeypatch.setattr("smtpkit.endpoints.os.chmod", refused)
+    (sock,) = Listener(unix=path, mode=0o620).open()
+    sock.close()
+    assert os.stat(path).st_mode & 0o777 == 0o620
+
+
+def test_what_a_killed_server_left_makes_room_and_nothing_else_does(tmp_path):
+    file, left = tmp_path / "file", tmp_path / "left"
+    file.write_text("precious")
+    with pytest.raises(OSError, match=r"cannot listen on unix:.*in use"):
+        Listener(unix=str(file)).open()
+    assert file.read_text() == "precious"
+    (first,) = Listener(unix=str(left)).open()
+    with pytest.raises(OSError, match="in use"):
+        Listener(unix=str(left)).open()
+    first.close()
+    (again,) = Listener(unix=str(left)).open()
+    again.close()

@@ -24,6 +24,12 @@ def test_return_path_fields_of_the_header_are_left_out_wherever_the_message_is_c
         assert kept == b"X: x\r\n\r\nReturn-Path: <stays>\r\n".replace(b"\r\n", newline)
 
 
+def test_the_line_that_ends_the_header_stays_behind_one_that_is_left_out():
+    sent = b"X: x\r\nReturn-Path: <x@d.example>\r\n folded\r\n\r\nbody\r\n"
+    for cut in range(len(sent)):
+        assert through(HeaderFilter(), sent[:cut], sent[cut:]) == b"X: x\r\n\r\nbody\r\n"
+
+
 def test_a_relay_leaves_them_in():
     assert through(HeaderFilter(return_path=True), EVIL) == EVIL
 

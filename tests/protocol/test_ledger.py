@@ -28,6 +28,20 @@ def test_an_address_is_over_when_it_has_reached_its_limit():
     assert not ledger.over(B, "failed_logins", 5)
 
 
+def test_after_a_while_nothing_of_it_counts():
+    ledger = Ledger(messages=9, window=10)
+    for now, number in ((5, 7), (35, 1), (45, 1), (105, 1)):
+        ledger.add(A, "messages", now, number)
+        assert ledger.count(A, "messages", now) == (1.5 if now == 45 else number)
+
+
+def test_a_count_that_is_beyond_all_numbers_stays_there():
+    ledger = Ledger(messages=9)
+    for _ in range(5):
+        ledger.add(A, "messages", 0, 1 << 62)
+    assert ledger.over(A, "messages", 0)
+
+
 def test_kinds_do_not_mix_and_a_number_counts_as_such():
     ledger = Ledger(messages=9, recipients=9)
     ledger.add(A, "recipients", 0, 7)

@@ -72,6 +72,11 @@ def test_the_envelope_is_in_the_environment(shown, envelope, session):
     assert f" id {environment['MESSAGE_ID']}" in content
 
 
+def test_variables_of_the_operator_win(shown, envelope, session):
+    environment, _ = shown(envelope(), session(), environment={"HOME": "/queue", "SENDER": "postmaster", "KEY": "1"})
+    assert [environment[name] for name in ("HOME", "SENDER", "KEY")] == ["/queue", "postmaster", "1"]
+
+
 def test_of_the_servers_environment_it_gets_what_is_no_secret(shown, envelope, session, monkeypatch):
     monkeypatch.setenv("SMTPKIT_PASSWORD", "secret")
     monkeypatch.setenv("PATHS", "x")
@@ -127,6 +132,11 @@ def test_the_first_line_of_standard_error_is_logged_and_not_told(program, delive
     caplog.clear()
     assert deliver(program("import sys; sys.stderr.write('careful')"), envelope(), session(), b"x") is None
     assert caplog.records[0].getMessage().endswith("ended with 0: careful")
+
+
+def test_of_an_endless_complaint_little_is_kept(program, deliver, envelope, session, caplog):
+    deliver(program("import sys; sys.stderr.write('x' * 10**6)"), envelope(), session(), b"x")
+    assert caplog.records[0].getMessage().endswith(f": {'x' * 4096}")
 
 
 def test_a_verdict_is_no_trouble_and_a_failure_is(program, deliver, envelope, session, caplog):
