@@ -69,7 +69,7 @@ class _Objects(logging.Handler):
         }
         if record.exc_info and record.exc_info[1] is not None:
             said["error"] = f"{record.exc_info[0].__name__}: {record.exc_info[1]}"
-        show(dumps(said, default=str))
+        show(dumps(said, default=str).replace("\x7f", "\\u007f"))  # all else that does not print, dumps() has escaped
 
 
 def _time(record: logging.LogRecord) -> str:

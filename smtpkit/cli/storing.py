@@ -17,6 +17,7 @@ _GOES_WITH = {
     "crlf": ("maildir", "exec"),
     "no_trace": ("maildir", "mbox", "exec"),
     "max_hops": ("maildir", "mbox", "eml_dir", "exec", "relay"),
+    "no_dot_lock": ("mbox",),
     "exec_timeout": ("exec",),
     "forward_client": ("relay",),
 }
@@ -38,6 +39,9 @@ def configure(parser: "ArgumentParser") -> None:
     group.add_argument("--no-trace", action="store_true", help="store without Return-Path, Delivered-To and Received")
     group.add_argument(
         "--max-hops", type=positive, metavar="N", help="Received fields with which a message is refused (default: 100)"
+    )
+    group.add_argument(
+        "--no-dot-lock", action="store_true", help="lock FILE by fcntl alone, where no FILE.lock can be made beside it"
     )
     group.add_argument("--exec-timeout", type=seconds, metavar="S", help="seconds that PROGRAM may take (default: 60)")
     group.add_argument(
@@ -61,7 +65,7 @@ def handler(parser: "ArgumentParser", arguments: "Namespace") -> "Any":
     if arguments.maildir is not None:
         return Maildir(arguments.maildir, crlf=arguments.crlf, trace=trace, **options)
     if arguments.mbox is not None:
-        return Mbox(arguments.mbox, trace=trace, **options)
+        return Mbox(arguments.mbox, trace=trace, dot_lock=not arguments.no_dot_lock, **options)
     if arguments.eml_dir is not None:
         return EmlDirectory(arguments.eml_dir, **options)
     if arguments.exec is not None:

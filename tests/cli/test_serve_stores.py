@@ -34,6 +34,11 @@ def test_mbox(serving, tmp_path):
     assert [message.get_payload() for message in messages] == [">From here\n"] * 2
 
 
+def test_mbox_without_a_dot_lock(serving, tmp_path):
+    (tmp_path / "mail.lock").touch()
+    assert send(serving("--mbox", tmp_path / "mail", "--no-dot-lock")) == {}
+
+
 def test_mbox_without_trace_fields(serving, tmp_path):
     send(serving("--mbox", tmp_path / "mail", "--no-trace"))
     assert (tmp_path / "mail").read_bytes().partition(b"\n")[2] == b"Subject: x\n\n>From here\n\n"
@@ -104,6 +109,7 @@ def test_loops_are_stopped(serving, tmp_path, messages):
         (["--no-trace"], 2, "--no-trace goes with --maildir or --mbox or --exec, not with --print"),
         (["--exec-timeout", "3", "--mbox", "x"], 2, "--exec-timeout goes with --exec"),
         (["--forward-client"], 2, "--forward-client goes with --relay, not with --print"),
+        (["--no-dot-lock", "--maildir", "x"], 2, "--no-dot-lock goes with --mbox"),
         (["--exec", ""], 2, "--exec wants a program"),
         (["--exec", "'"], 2, "--exec: No closing quotation"),
         (["--exec", "no-such-program"], 1, "no program 'no-such-program'"),
