@@ -1,5 +1,6 @@
 """Whom a server lets in, and whose word about others it takes."""
 
+from smtpkit.protocol.ledger import network_of
 from smtpkit.protocol.standard_replies import TOO_MANY_CONNECTIONS
 
 __all__ = ["Admission", "TrustedPeers"]
@@ -17,7 +18,7 @@ _AT_THE_DOOR = ("connections", "messages", "recipients", "errors")  # failed log
 
 
 class Admission:
-    """Counts connections in all and from each address, against the limits and the ledger.
+    """Counts connections in all and from each address, of IPv6 from each /64, against the limits and the ledger.
 
     Args:
         limits: of connections in all, and from one address.
@@ -44,7 +45,8 @@ class Admission:
         Returns:
             The reply that turns it away, with the name of the limit; (None, "") lets it in.
         """
-        count = self._by_address.get(address, 0)
+        network = network_of(address)
+        count = self._by_address.get(network, 0)
         if self.connections >= self._limits.connections:
             return TOO_MANY_CONNECTIONS, "connections"
         if address and count >= self._limits.per_address:
@@ -56,16 +58,17 @@ class Admission:
                     return refusal, "ledger"
             ledger.add(address, "connections", now)
         self.connections += 1
-        self._by_address[address] = count + 1
+        self._by_address[network] = count + 1
         return None, ""
 
     def leave(self, address: str) -> None:
         """A connection that entered has gone."""
         self.connections -= 1
-        if self._by_address[address] == 1:
-            del self._by_address[address]
+        network = network_of(address)
+        if self._by_address[network] == 1:
+            del self._by_address[network]
         else:
-            self._by_address[address] -= 1
+            self._by_address[network] -= 1
 
 
 class TrustedPeers:

@@ -48,6 +48,15 @@ def test_connections_are_counted_in_all_and_by_address():
     assert admission.enter("a", 0) == (None, "")
 
 
+def test_an_ipv6_address_stands_for_its_network():
+    admission = Admission(Limits(per_address=1), Ledger())
+    assert [admission.enter(f"2001:db8::{last}", 0)[1] for last in (1, 2)] == ["", "per_address"]
+    assert [admission.enter(f"2001:db8:0:{net}::1", 0)[1] for net in (1, 2)] == ["", ""]
+    assert [admission.enter(f"::ffff:192.0.2.{last}", 0)[1] for last in (1, 2)] == ["", ""]
+    admission.leave("2001:db8::3")
+    assert admission.enter("2001:db8::2", 0)[1] == ""
+
+
 def test_the_ledger_has_its_say():
     admission = Admission(Limits(), Ledger(connections=1, failed_logins=1))
     assert admission.enter("a", 0) == (None, "")

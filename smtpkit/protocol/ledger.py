@@ -2,7 +2,7 @@
 
 from smtpkit.protocol import standard_replies as say
 
-__all__ = ["KINDS", "Ledger"]
+__all__ = ["KINDS", "Ledger", "network_of"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ class Ledger:
     def _key(self, address: str) -> int:
         from hashlib import blake2b
 
-        if ":" in address:
-            address = _network(address)
-        octets = address.encode("utf-8", "surrogateescape")
+        octets = network_of(address).encode("utf-8", "surrogateescape")
         return int.from_bytes(blake2b(octets, digest_size=8, key=self._secret).digest(), "big") or 1
 
     def _slots(self, key: int, worker: int) -> "list[int]":
@@ -188,7 +186,10 @@ class Ledger:
         words[start + _PERIOD] = period
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """What an address is counted as: itself, but an IPv6 address as its /64, which is what one customer has."""
+    if ":" not in address:
+        return address
     from ipaddress import IPv6Address
 
     try:
