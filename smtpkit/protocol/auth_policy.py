@@ -135,6 +135,10 @@ class AuthPolicy(Value):
         """The class of a mechanism that is offered."""
         return self._classes[name]
 
+    def decides(self, question: "Question") -> bool:
+        """Whether `answer()` knows whom to let in, or that is left to the application."""
+        return self.verify is not None or (self.tokens is not None and isinstance(question, VerifyToken))
+
     def answer(self, question: "Question") -> "Any":
         """The answer to a question of SASL: True, a secret, or a refusal; an awaitable if the callable gives one.
 

@@ -8,7 +8,7 @@ from smtpkit.protocol.server_auth import RESPONSE_LIMIT
 from smtpkit.protocol.server_state import CONNECTION_CLOSED, Reading
 from smtpkit.protocol.server_steps import ServerSteps
 from smtpkit.protocol.states import State
-from smtpkit.sasl.questions import QUESTIONS, VerifyPassword, VerifyToken
+from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 from smtpkit.wire.commands import parse_command
 from smtpkit.wire.lines import LINE_TOO_LONG
@@ -95,18 +95,20 @@ class ServerConnection(ServerSteps):
 
         A reply of one's own gets an enhanced status code where it has none and they are offered.  To EHLO, HELO
         and LHLO it is one line of code 250, and only replaces what is said behind the server's name: the keywords
-        come from the configuration.
+        come from the configuration.  A question of SASL gets the answer of the AuthPolicy where that knows whom to
+        let in, which may be a refusal; `supply(True)` lets in whoever it is.
 
         Raises:
-            LocalProtocolError: nothing waits for a decision, or the reply does not fit.
+            LocalProtocolError: nothing waits for a decision, the reply does not fit, or the policy gives no answer
+                that can be had at once.
         """
         event = self.unanswered
         step = _ACCEPT.get(type(event))
         if step is None and isinstance(event, c.Command):
             step = _OTHER_ACCEPT
         if step is None:
-            self._undecided("accept()")
-            raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
+            self.supply(self._answer_of_policy(self._undecided("accept()")))
+            return
         reply = self._standard if reply is None else self._acceptance(event, reply)
         self.unanswered = None
         step(self, event, reply)
@@ -361,10 +363,6 @@ _OTHER_ACCEPT = ServerConnection._accept_other
 _OTHERS = (c.Vrfy, c.Expn, c.Etrn, c.XForward)
 
 
-def _accept_question(connection: ServerConnection, question: "Any", reply: Reply) -> None:
-    connection._answer_question(True)
-
-
 def _reject_question(connection: ServerConnection, question: "Any", reply: Reply | None) -> None:
     if reply is None:
         connection._answer_question(None)  # the mechanism refuses in its own way
@@ -384,7 +382,6 @@ _ACCEPT: "dict[type, Callable[[Any, Any, Reply], None]]" = {
     c.StartTLS: ServerConnection._accept_starttls,
     c.XClient: ServerConnection._accept_xclient,
     **dict.fromkeys(_OTHERS, ServerConnection._accept_other),
-    **dict.fromkeys((VerifyPassword, VerifyToken), _accept_question),
 }
 
 _REJECT: "dict[type, Callable[[Any, Any, Reply | None], None]]" = {

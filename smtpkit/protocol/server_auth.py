@@ -1,11 +1,11 @@
 """AUTH on the server's side: lines of base64 in, replies and questions out (RFC 4954 section 4)."""
 
-from smtpkit.errors import ParseError
+from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.limits import AUTH_LINE
 from smtpkit.protocol.server_state import Reading, ServerState
 from smtpkit.protocol.states import State
-from smtpkit.sasl import Challenge, server_mechanism
+from smtpkit.sasl import Challenge, FetchSecret, server_mechanism
 from smtpkit.wire.replies import Reply
 
 __all__ = ["RESPONSE_LIMIT", "AuthSteps", "ServerLogin"]
@@ -126,6 +126,23 @@ class AuthSteps(ServerState):
             if self._login_failures > self.config.auth.attempts:
                 return say.TOO_MANY_LOGINS
         return reply
+
+    def _answer_of_policy(self, question: "Any") -> "Any":
+        auth = self.config.auth
+        assert auth is not None
+        if not auth.decides(question):
+            if isinstance(question, FetchSecret):
+                raise LocalProtocolError("accept() of a question that wants a secret", expected="supply() or reject()")
+            return True
+        answer = auth.answer(question)
+        if hasattr(answer, "__await__"):
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+            raise LocalProtocolError(
+                "accept() of a login that has to be awaited", expected="supply() with what AuthPolicy.answer() gives"
+            )
+        return auth.settle(question, answer)
 
     def _answer_question(self, answer: "Any") -> None:
         assert self._login is not None

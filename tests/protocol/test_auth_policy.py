@@ -300,3 +300,13 @@ def certificate():
 
     pem = (Path(__file__).parents[1] / "certificates" / "ca.pem").read_text()
     return ssl.PEM_cert_to_DER_cert(pem)
+
+
+def test_it_decides_where_it_knows_whom_to_let_in():
+    password, token = VerifyPassword("", "a", "b"), VerifyToken("a", "t")
+    assert AuthPolicy({"a": "b"}).decides(password)
+    assert AuthPolicy(lambda question: True).decides(token)
+    assert not AuthPolicy(mechanisms=["PLAIN"]).decides(password)
+    only_tokens = AuthPolicy(tokens=lambda question: True, mechanisms=["XOAUTH2"])
+    assert only_tokens.decides(token)
+    assert not only_tokens.decides(password)

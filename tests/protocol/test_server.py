@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from smtpkit.errors import LocalProtocolError
 from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.events import (
     NEED_DATA,
     PAUSED,
@@ -520,7 +521,8 @@ class TestMisuse:
         play.core.accept()
 
     def test_accepting_a_question_for_a_secret(self):
-        play = Play(with_login(mechanisms=["CRAM-MD5"]), {FetchSecret: None})
+        policy = AuthPolicy(mechanisms=["CRAM-MD5"], allow_in_clear=True)
+        play = Play(config(auth=policy), {FetchSecret: None})
         play.say(b"EHLO c.example\r\nAUTH CRAM-MD5\r\ndXNlciAwMDAw\r\n")
         with pytest.raises(LocalProtocolError) as info:
             play.core.accept()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from smtpkit.errors import LocalProtocolError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.events import Answered
@@ -289,6 +290,75 @@ def test_a_mechanism_may_ask_two_questions_in_a_row():
     assert codes(play.say(b"AUTH XTWO\r\n")) == [235]
     assert play.kinds[-2:] == ["VerifyPassword"] * 2
     assert play.core.identity == "both"
+
+
+def test_who_counts_is_told_of_each_login():
+    play = session()
+    told = []
+    play.core.notice = told.append
+    assert codes(play.say(WRONG + LOGIN)) == [535, 235]
+    assert told == ["failed_login", "login"]
+
+
+class TestAccept:
+    """accept() is no blank cheque: a policy that knows the users is asked."""
+
+    ACCEPTING = {kind: lambda core, event: core.accept() for kind in (VerifyPassword, FetchSecret, VerifyToken)}
+
+    @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
+    @pytest.mark.parametrize(("password", "code"), [("pass", 235), ("wrong", 535)])
+    def test_a_mapping_decides(self, mechanism, password, code):
+        assert log_in(session(decisions=self.ACCEPTING, mechanisms=[mechanism]), mechanism, password) == code
+
+    @pytest.mark.parametrize(("password", "code"), [("pass", 235), ("wrong", 535)])
+    def test_a_function_decides(self, password, code):
+        play = session(with_login(lambda question: question.password == "pass"), self.ACCEPTING)
+        assert log_in(play, "PLAIN", password) == code
+
+    def test_a_function_for_tokens_decides(self):
+        policy = AuthPolicy(tokens=lambda question: question.token == "t", mechanisms=["XOAUTH2"], allow_in_clear=True)
+        for token, code in ((b"t", 235), (b"x", 334)):
+            play = session(config(auth=policy), self.ACCEPTING)
+            assert codes(play.say(b"AUTH XOAUTH2 " + b64(b"user=a\1auth=Bearer " + token + b"\1\1") + b"\r\n")) == [
+                code
+            ]
+
+    def test_a_coroutine_cannot_decide_here(self):
+        async def verify(question):
+            return True
+
+        play = session(with_login(verify), {VerifyPassword: None})
+        play.say(LOGIN)
+        with pytest.raises(LocalProtocolError, match="has to be awaited") as info:
+            play.core.accept()
+        assert info.value.expected == "supply() with what AuthPolicy.answer() gives"
+        play.core.supply(None)
+        assert codes(play.run()) == [535]
+
+    def test_an_awaitable_that_cannot_be_closed_is_refused_too(self):
+        class Later:
+            def __await__(self):
+                return iter(())
+
+        play = session(with_login(lambda question: Later()), {VerifyPassword: None})
+        play.say(LOGIN)
+        with pytest.raises(LocalProtocolError, match="has to be awaited"):
+            play.core.accept()
+
+    def test_without_a_policy_that_knows_the_users_the_application_has_decided(self):
+        policy = AuthPolicy(mechanisms=["PLAIN"], allow_in_clear=True)
+        assert log_in(session(config(auth=policy), self.ACCEPTING), "PLAIN", "anything") == 235
+
+    def test_a_secret_that_no_policy_has_must_be_supplied(self):
+        policy = AuthPolicy(mechanisms=["CRAM-MD5"], allow_in_clear=True)
+        play = session(config(auth=policy), {FetchSecret: None})
+        play.say(b"AUTH CRAM-MD5\r\ndXNlciAwMDAw\r\n")
+        with pytest.raises(LocalProtocolError, match="wants a secret"):
+            play.core.accept()
+
+    def test_supply_lets_in_whoever_it_is(self):
+        play = session(decisions={VerifyPassword: lambda core, event: core.supply(True)})
+        assert log_in(play, "PLAIN", "wrong") == 235
 
 
 class TestServerLogin:
