@@ -1,5 +1,6 @@
 """A server that passes mail on while it comes: each step to the next server, whose reply the client gets."""
 
+from copy import copy
 from time import time
 
 from smtpkit.connecting import ClientSettings
@@ -210,7 +211,7 @@ class Relay:
 
     def _settings_as(self, hostname: str) -> ClientSettings:
         """How to connect, under this name unless there is another one."""
-        settings = self._settings
+        settings = copy(self._settings)  # for several servers may have this relay, and a name each
         config = settings.config
         if config.hostname is None:
             settings.config = ClientConfig(hostname, lmtp=config.lmtp, extensions=config.extensions)

@@ -69,6 +69,16 @@ async def test_content_and_envelope_arrive_with_received_on_top(kit):
     assert one.session is other.session
 
 
+async def test_each_of_several_servers_has_its_own_name(kit):
+    kept = Kept()
+    async with kit.serve(kept.handler(kit)) as behind:
+        relay = kit.module.Relay(*behind.address)
+        for name in ("one.example", "two.example"):
+            async with kit.serve(relay, hostname=name) as server, kit.connect(server) as client:
+                await client.send("a@a.example", "b@b.example", BODY)
+    assert [message.session.hello_name for message in kept.messages] == ["one.example", "two.example"]
+
+
 async def test_the_next_servers_replies_are_the_clients(kit):
     class Picky:
         async def on_mail(self, command):
