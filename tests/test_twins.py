@@ -53,6 +53,7 @@ DIFFERENT = {
     "session.py": {
         "Session.on_login": "asyncio: `verify` may be a coroutine function; what hashes does so in a worker thread",
         "session_factory": "each refuses functions of the other's kind; asyncio: in_thread",
+        "_StoreSession._begin": "asyncio: a thread that was begun cannot be called back",
         "_ThreadSession": "asyncio: a plain function in a worker thread",
     },
 }

@@ -1,6 +1,7 @@
 """The hooks of a session under asyncio, and the sessions made for plain handlers and for stores."""
 
 import asyncio
+from contextlib import suppress
 
 from smtpkit.protocol.session import SessionFacts
 from smtpkit.serving import makes_sessions
@@ -117,7 +118,7 @@ class _StoreSession(Session):
         self._store = store
 
     async def on_body(self, stream: "AsyncIterator[bytes]") -> "Any":
-        delivery = await asyncio.to_thread(self._store.begin, self.envelope, self)
+        delivery = await self._begin()
         try:
             async for chunk in stream:
                 await asyncio.to_thread(delivery.write, chunk)
@@ -125,3 +126,13 @@ class _StoreSession(Session):
             await asyncio.to_thread(delivery.abort)
             raise
         return await asyncio.to_thread(delivery.commit)
+
+    async def _begin(self) -> "Any":
+        begun = asyncio.ensure_future(asyncio.to_thread(self._store.begin, self.envelope, self))
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            # A thread cannot be called back: what it makes is undone when it is there.
+            with suppress(Exception):
+                await asyncio.to_thread((await begun).abort)
+            raise

@@ -99,7 +99,7 @@ class _StoreSession(Session):
         self._store = store
 
     def on_body(self, stream: "Iterator[bytes]") -> "Any":
-        delivery = self._store.begin(self.envelope, self)
+        delivery = self._begin()
         try:
             for chunk in stream:
                 delivery.write(chunk)
@@ -107,3 +107,6 @@ class _StoreSession(Session):
             delivery.abort()
             raise
         return delivery.commit()
+
+    def _begin(self) -> "Any":
+        return self._store.begin(self.envelope, self)

@@ -6,9 +6,11 @@ import json
 import os
 import re
 import sys
+import threading
 
 import pytest
 
+import smtpkit.asyncio
 from smtpkit import Reply, ReplyError
 from smtpkit.stores import EmlDirectory, Exec, Maildir, Mbox
 
@@ -140,3 +142,28 @@ async def test_a_store_of_ones_own_may_raise_anything(kit, log):
             with pytest.raises(ReplyError) as refused:
                 await client.send("a@a.example", "b@b.example", BODY)
             assert refused.value.reply == Reply(451, "Internal error, try again later", "4.3.0")
+
+
+async def test_a_delivery_that_is_cut_off_while_it_begins_leaves_nothing(tmp_path):
+    begun, go_on = threading.Event(), threading.Event()
+    store = Maildir(tmp_path)
+
+    class Slow:
+        def begin(self, envelope, session):
+            begun.set()
+            assert go_on.wait(20)
+            return store.begin(envelope, session)
+
+    async with smtpkit.asyncio.serve(Slow(), port=0) as server:
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        await reader.readuntil(b"354 ")
+        writer.write(BODY)
+        assert await asyncio.to_thread(begun.wait, 20)
+        closing = asyncio.create_task(server.close(0))
+        assert b"250" not in await reader.read()
+        go_on.set()
+        await closing
+        writer.close()
+    assert server.connections == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
