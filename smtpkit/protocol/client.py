@@ -1,7 +1,7 @@
 """The client's side of a connection: commands and content in, octets out; octets in, replies out."""
 
 from smtpkit.errors import LocalProtocolError, ParseError
-from smtpkit.protocol.client_state import GREETING, LAST_CHUNK, NOTHING, ClientState
+from smtpkit.protocol.client_state import GREETING, LAST_CHUNK, LAST_OF_GROUP, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.wire import commands as c
@@ -60,8 +60,9 @@ class ClientConnection(ClientState):
     def send(self, *items: "c.Command | BodyChunk | AuthResponse") -> None:
         """Queue commands, pieces of content, or answers to challenges.
 
-        Commands may be sent before the replies to earlier ones have come (RFC 2920); content only after
-        354, or behind its BDAT.  Dots are stuffed here; newlines are not touched.
+        Commands may be sent before the replies to earlier ones have come, but not behind one whose reply decides
+        what may follow (RFC 2920 section 3.1); content only after 354, or behind its BDAT.  Dots are stuffed here;
+        newlines are not touched.
 
         Raises:
             LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
@@ -79,7 +80,7 @@ class ClientConnection(ClientState):
                 if item.verb in c.SYNTAX or "NOOP" not in row:
                     raise self._out_of_order(item.verb)
                 following = self._ahead
-            if self._chunk_left or self.transport is not _READ:
+            if self._chunk_left or self.transport is not _READ or (owed and owed[-1] in LAST_OF_GROUP):
                 raise self._out_of_order(item.verb)
             octets = bytes(item)
             out.append(octets)
@@ -207,6 +208,8 @@ class ClientConnection(ClientState):
             try:
                 reply = add(line, step not in _WITHOUT_STATUS)
             except ParseError as error:
+                if step == "AUTH":  # a server may repeat what it was told
+                    error.args, error.octets = (error.what,), b""
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
                 if step in _MOVES_ON and reply.code < 300:

@@ -10,7 +10,7 @@ from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import ReplyAssembler
 
-__all__ = ["GREETING", "LAST_CHUNK", "NOTHING", "ClientState"]
+__all__ = ["GREETING", "LAST_CHUNK", "LAST_OF_GROUP", "NOTHING", "ClientState"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ GREETING: "Final" = "greeting"
 LAST_CHUNK: "Final" = "BDAT LAST"  # as the table of states has it
 NOTHING = Capabilities()  # what is known to be offered before EHLO
 
+# What the other side does with the next octets depends on the reply (RFC 2920 section 3.1, RFC 3207 section 4,
+# RFC 4954 section 4); DATA has a state of its own.
+LAST_OF_GROUP = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "QUIT"})
+
+_ALWAYS_THERE = frozenset({"VRFY", "EXPN", "HELP"})  # with or without their keyword (RFC 5321 section 4.5.1)
 _OVER = State.CLOSED  # members of an Enum take their time to be found
 
 
@@ -137,8 +142,12 @@ class ClientState:
             self.transcript.flush()
 
     def _out_of_order(self, what: str) -> LocalProtocolError:
-        allowed = [verb for verb in self._table[self._ahead] if verb != END_OF_DATA]
-        if self._chunk_left:
+        allowed = list(filter(self._may_be_said, self._table[self._ahead]))
+        if self.transport is Transport.START_TLS:
+            allowed = ["tls_established()"]
+        elif self._owed and self._owed[-1] in LAST_OF_GROUP:
+            allowed = [f"the reply to {self._owed[-1]}"]
+        elif self._chunk_left:
             allowed = [f"{self._chunk_left} octets of content"]
         elif self._ahead is State.DATA:
             allowed = ["the reply to DATA" if self._owed else "content"]
@@ -147,8 +156,16 @@ class ClientState:
         expected = ", ".join(allowed) or "nothing"
         return LocalProtocolError(f"{what} is out of order", state=self._ahead.value, expected=expected, received=what)
 
+    def _may_be_said(self, verb: str) -> bool:
+        if verb in (END_OF_DATA, LAST_CHUNK):
+            return False
+        extension = self.config.owners.verbs.get(verb)
+        return extension is None or extension.keyword in self.capabilities or verb in _ALWAYS_THERE
+
     def _violation(self, what: str, octets: bytes, expected: str = "") -> RemoteProtocolError:
         state, waiting = self.state.value, self.waiting_for
         self._close()
         expected = expected or (f"a reply to {waiting}" if self._owed else "nothing")
+        if waiting == "AUTH":
+            octets = b"<hidden>"  # a server may repeat what it was told
         return RemoteProtocolError(what, state=state, expected=expected, received=octets)

@@ -232,7 +232,8 @@ class ServerSteps(AuthSteps):
         return self._answer(command, say.OK)
 
     def _do_help(self, command: c.Help) -> "Next":
-        verbs = sorted({verb.partition(" ")[0] for row in self._offer.rows.values() for verb in row} - {END_OF_DATA})
+        known = {verb for row in self._offer.rows.values() for verb in row} - {END_OF_DATA}
+        verbs = sorted({verb.removesuffix(" LAST") for verb in known})
         return self._answer(command, Reply(214, f"Commands: {' '.join(verbs)}", "2.0.0"))
 
     def _do_quit(self, command: c.Quit) -> "Next":

@@ -414,6 +414,36 @@ def test_what_is_out_of_order_is_not_sent_and_the_error_says_what_is_allowed(rea
     assert core.data_to_send() == b""
 
 
+@pytest.mark.parametrize("item", [Ehlo("c.example"), Helo("c"), StartTLS(), Auth("PLAIN"), Quit()])
+@pytest.mark.parametrize("behind", [Ehlo("c.example"), MAIL, Noop(), UnknownCommand("XYZ", "")])
+def test_nothing_goes_behind_a_command_whose_reply_decides_what_may_follow(ready, item, behind):
+    core = ready("STARTTLS", "AUTH PLAIN", "PIPELINING")
+    core.send(item)
+    core.data_to_send()
+    with pytest.raises(LocalProtocolError) as info:
+        core.send(behind)
+    assert info.value.expected == f"the reply to {item.verb}"
+    assert core.data_to_send() == b""
+
+
+def test_what_is_allowed_is_what_the_server_offers(ready):
+    with pytest.raises(LocalProtocolError) as info:
+        ready("AUTH PLAIN").send(BOB)
+    assert info.value.expected == "EHLO, HELO, MAIL, RSET, NOOP, HELP, VRFY, EXPN, AUTH, QUIT"
+
+
+@pytest.mark.parametrize("echo", ["cGFzcw==\r\n", "235 ok cGFzcw==\n", "2 cGFzcw==\r\n"])
+def test_an_error_does_not_repeat_what_a_server_repeats_of_a_login(ready, echo):
+    core = ready("AUTH PLAIN")
+    core.send(Auth("PLAIN", b"pass"))
+    core.receive_data(echo.encode())
+    with pytest.raises(RemoteProtocolError) as info:
+        core.next_event()
+    error = info.value
+    assert error.received == b"<hidden>"
+    assert "cGFzcw" not in f"{error!r} {error.__cause__!r} {vars(error.__cause__) if error.__cause__ else ''}"
+
+
 def test_a_greeting_may_be_answered_before_it_comes_as_far_as_the_table_goes():
     core = ClientConnection(ClientConfig())
     core.send(Ehlo("c.example"))
@@ -619,8 +649,9 @@ def test_tls_begins_with_the_connection_or_after_starttls(ready):
 def test_starttls_is_the_last_of_its_group_and_forgets_the_capabilities(ready):
     core = dialogue(ready("STARTTLS", "AUTH PLAIN"), (StartTLS(), "220 go"))
     assert core.transport is Transport.START_TLS
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError) as info:
         core.send(Ehlo("c.example"))
+    assert info.value.expected == "tls_established()"
     facts = TLSFacts("TLSv1.3", "x")
     core.tls_established(facts)
     assert core.tls is facts

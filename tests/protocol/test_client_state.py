@@ -136,3 +136,25 @@ def test_what_is_offered_is_forgotten_when_tls_begins() -> None:
     client.tls_established(TLSFacts("TLSv1.3", "x", verified=True))
     assert dict(client.capabilities) == {}
     assert client.state is State.CONNECTED
+
+
+def test_out_of_order_is_told_with_what_has_to_come_first() -> None:
+    client = ready()
+    client.send(StartTLS())
+    with pytest.raises(LocalProtocolError) as info:
+        client.send(Noop())
+    assert info.value.expected == "the reply to STARTTLS"
+    client.receive_data(b"220 go\r\n")
+    client.take_replies([])
+    with pytest.raises(LocalProtocolError) as info:
+        client.send(Ehlo("c.example"))
+    assert info.value.expected == "tls_established()"
+
+
+def test_a_violation_in_a_login_shows_nothing_of_it() -> None:
+    client = ready()
+    client.send(Auth("PLAIN", b"secret"))
+    client.receive_data(b"what c2VjcmV0\r\n")
+    with pytest.raises(RemoteProtocolError) as info:
+        client.next_event()
+    assert info.value.received == b"<hidden>"
