@@ -3,7 +3,7 @@
 import re
 
 from smtpkit.errors import ParseError
-from smtpkit.protocol.negotiation import in_ascii
+from smtpkit.protocol.negotiation import has_ascii_form, in_ascii
 from smtpkit.wire.addresses import Mailbox
 
 __all__ = ["compose", "needs_utf8", "recipients_in", "sender_in"]
@@ -45,9 +45,9 @@ def recipients_in(message: "EmailMessage") -> list[str]:
 
 
 def needs_utf8(message: "EmailMessage") -> bool:
-    """Whether an address in the header is not ASCII."""
+    """Whether an address in the header has no form in ASCII."""
     return any(
-        not address.addr_spec.isascii()
+        not address.addr_spec.isascii() and not has_ascii_form(Mailbox(address.username, address.domain))
         for name, value in _raw(message)
         if name.lower() in _ADDRESS_FIELDS and not str(value).isascii()
         for address in _parsed(message, name, value).addresses

@@ -5,7 +5,7 @@ from smtpkit.protocol.config import ClientConfig
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
 
-__all__ = ["in_ascii", "negotiate"]
+__all__ = ["has_ascii_form", "in_ascii", "negotiate"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +53,17 @@ def negotiate(
     _declare_body(capabilities, parameters, body, eight_bit)
     sender, recipients = envelope.sender, envelope.recipients
     if utf8_header or not ((sender is None or sender.is_ascii) and all(map(str.isascii, addresses))):
-        if "SMTPUTF8" in capabilities:
-            parameters["SMTPUTF8"] = True
-        else:
+        # Who relays a message with SMTPUTF8 bounces it where the next server lacks that: it is asked for in need only.
+        try:
+            if utf8_header:
+                raise _beyond_ascii("the header")
             sender = sender and in_ascii(sender)
             recipients = tuple(in_ascii(recipient) for recipient in recipients)
+        except NotSupported:
+            if "SMTPUTF8" not in capabilities:
+                raise
+            sender, recipients = envelope.sender, envelope.recipients
+            parameters["SMTPUTF8"] = True
     mail = Mail(sender, parameters, config.dialect.mail)
     if parameters:
         _check(capabilities, mail.parameters, config)
@@ -88,7 +94,19 @@ def in_ascii(mailbox: Mailbox) -> Mailbox:
                 return Mailbox(mailbox.local_part, encoded)
         except UnicodeError:
             pass  # as of a label that is too long
-    raise NotSupported(f"{mailbox} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")
+    raise _beyond_ascii(mailbox)
+
+
+def has_ascii_form(mailbox: Mailbox) -> bool:
+    """Whether a mailbox can be said without SMTPUTF8."""
+    try:
+        return in_ascii(mailbox).is_ascii
+    except NotSupported:
+        return False
+
+
+def _beyond_ascii(what: object) -> NotSupported:
+    return NotSupported(f"{what} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")
 
 
 def _demanded(capabilities: "Capabilities", parameters: "Any", config: ClientConfig, tls: bool) -> "dict[str, Any]":

@@ -2,9 +2,10 @@
 
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol.composition import compose, needs_utf8, recipients_in, sender_in
+from smtpkit.protocol.dsn import DSN
 from smtpkit.protocol.envelope import Envelope
 from smtpkit.protocol.message import Message
-from smtpkit.protocol.negotiation import negotiate
+from smtpkit.protocol.negotiation import has_ascii_form, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.protocol.splitting import transactions
 from smtpkit.wire.addresses import Mailbox
@@ -114,7 +115,7 @@ class Sending:
             recipients = [recipients]
         capabilities = client.capabilities
         utf8 = "SMTPUTF8" in capabilities and (
-            needs_utf8(message) or not all(str(each).isascii() for each in (sender, *recipients))
+            needs_utf8(message) or not all(map(_has_ascii_form, (sender, *recipients)))
         )
         content = compose(message, eight_bit="8BITMIME" in capabilities, utf8=utf8)
         sending = cls(client, sender, recipients, content, options)
@@ -212,6 +213,11 @@ class Sending:
         return list(parameters.values())
 
 
+def _has_ascii_form(address: "Any") -> bool:
+    text = str(address)
+    return text.isascii() or has_ascii_form(address if isinstance(address, Mailbox) else Mailbox.parse(text))
+
+
 def _check_options(options: "dict[str, Any]") -> None:
     unknown = options.keys() - OPTIONS.keys()
     if unknown:
@@ -220,6 +226,11 @@ def _check_options(options: "dict[str, Any]") -> None:
         raise ValueError(f"raise_for is all or any, not {options['raise_for']!r}")
     if options.get("eight_bit", "declare") not in ("declare", "send"):
         raise ValueError(f"eight_bit is declare or send, not {options['eight_bit']!r}")
+    deadline = options.get("deadline")
+    if deadline is not None and not deadline > 0:
+        raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
+    if not isinstance(options.get("dsn"), (DSN, type(None))):
+        raise TypeError(f"dsn is a DSN, not {type(options['dsn']).__name__}")
     for name, least in (("max_recipients", 1), ("size", 0)):
         number = options.get(name)
         if number is not None and not (isinstance(number, int) and number >= least):

@@ -222,7 +222,8 @@ def test_whether_utf8_is_needed():
         return needs_utf8(written(EmailMessage, *fields))
 
     assert needs(("Cc", "jörg@b.example"))
-    assert needs(("To", Group("x", [Address("", "j", "müller.example")])))
+    assert needs(("To", Group("x", [Address("", "j", "faß.example")])))
+    assert not needs(("To", Group("x", [Address("", "j", "müller.example")])))
     assert not needs(("To", "Jörg <j@b.example>"))
     assert not needs(("Subject", "jörg@b.example"))
     assert not needs(("To", "bob@b.example"))

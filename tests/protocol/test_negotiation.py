@@ -4,7 +4,7 @@ import pytest
 
 from smtpkit.errors import NotSupported, ParseError
 from smtpkit.protocol import ClientConfig, Envelope, Extension
-from smtpkit.protocol.negotiation import in_ascii, negotiate
+from smtpkit.protocol.negotiation import has_ascii_form, in_ascii, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.capabilities import Capabilities
@@ -118,8 +118,11 @@ def test_a_domain_is_said_in_ascii_where_smtputf8_is_not_offered():
     assert list(commands) == ["b@müller.example"]  # as the caller gave it
 
 
-def test_a_domain_keeps_its_letters_where_smtputf8_is_offered():
-    assert "müller" in lines(offers("SMTPUTF8"), to=["b@müller.example"])[1]
+def test_a_domain_is_said_in_ascii_where_smtputf8_is_offered_too():
+    """The next server may lack it, and a message that asked for it would bounce there."""
+    said = lines(offers("SMTPUTF8"), to=["b@müller.example"])
+    assert said == ["MAIL FROM:<a@a.example>\r\n", "RCPT TO:<b@xn--mller-kva.example>\r\n"]
+    assert "müller" in lines(offers("SMTPUTF8"), to=["b@müller.example", "jörg@b.example"])[1]
 
 
 @pytest.mark.parametrize("domain", ["faß.example", "βόλος.example"])
@@ -224,3 +227,16 @@ def test_an_extension_of_ones_own_is_written_by_its_codecs():
 
 def test_a_keyword_that_nobody_knows_is_sent_as_it_is():
     assert lines(offers(), mail={"X-ANY": "a"})[0] == "MAIL FROM:<a@a.example> X-ANY=a\r\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "has_one"),
+    [
+        (Mailbox("a", "b.example"), True),
+        (Mailbox("a", "bücher.example"), True),
+        (Mailbox("ä", "b.example"), False),
+        (Mailbox("ä", "bücher.example"), False),
+    ],
+)
+def test_an_international_domain_has_an_ascii_form_and_a_local_part_has_none(address, has_one):
+    assert has_ascii_form(address) is has_one

@@ -375,3 +375,14 @@ def test_raise_for_any(ready):
     with pytest.raises(RecipientsRefused) as info:
         deliver(core, sending, [b"250 ok", b"550 no"])
     assert [outcome.verdict for outcome in info.value.recipients.values()] == [Verdict.ACCEPTED, Verdict.REFUSED]
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_deadline_is_ahead(ready, seconds):
+    with pytest.raises(ValueError, match="a deadline is a number of seconds above 0"):
+        Sending(ready(), "a@a.example", ["b@b.example"], b"", {"deadline": seconds})
+
+
+def test_dsn_is_a_dsn(ready):
+    with pytest.raises(TypeError, match="dsn is a DSN, not int"):
+        Sending(ready(), "a@a.example", ["b@b.example"], b"", {"dsn": 1})
