@@ -33,10 +33,10 @@ COUNTERS = {
 # The limits, by name; each has a counter that is called "over_" and this.
 LIMIT_COUNTERS = (
     *("line", "commands", "errors", "errors_in_a_row", "recipients", "transactions", "max_message_size", "attempts"),
-    *("connections", "per_address", "idle", "total", "minimum_rate", "ledger"),
+    *("connections", "per_address", "idle", "total", "minimum_rate", "handler", "ledger"),
 )
 
-
+_TRACEBACKS = 10  # of one session in the log: a client that has found what fails may ask for it without end
 _STANDARD = (None,)  # a message accepted with the usual reply
 
 
@@ -207,12 +207,22 @@ class ServerWatch:
     def failed(self, session: "SessionFacts", hook: str, error: BaseException | None = None) -> None:
         """The user's code raised the exception that is being handled."""
         self._count("failures")
-        self._server.exception("%s %s failed", session.id, hook, extra=_extra("failure", session, hook=hook))
+        session._failures += 1
+        if session._failures <= _TRACEBACKS:
+            self._server.exception("%s %s failed", session.id, hook, extra=_extra("failure", session, hook=hook))
         if error is not None:
             self._tell("failed", session, hook, error)
 
+    def overdue(self, session: "SessionFacts", hook: str) -> None:
+        """The user's code has taken longer than `Limits.handler`."""
+        self._count("over_handler")
+        self._server.error("%s %s takes too long", session.id, hook, extra=_extra("overdue", session, hook=hook))
+        self._tell("limit_reached", session, "handler")
+
     def closed(self, session: "SessionFacts", admitted: bool, seconds: float) -> None:
         """A client has gone."""
+        if (more := session._failures - _TRACEBACKS) > 0:
+            self._server.error("%s %d more failures", session.id, more, extra=_extra("failures", session, number=more))
         if self._server.isEnabledFor(self._debug):
             self._server.debug("%s closed", session.id, extra=_extra("close", session, seconds=round(seconds, 3)))
         if admitted:

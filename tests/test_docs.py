@@ -136,6 +136,7 @@ def test_the_limits_are_those_of_the_code():
     defaults = {name: f"{getattr(limits, name):,}" for name in Limits.__slots__ if getattr(limits, name) is not None}
     defaults |= {"unread": f"{limits.unread // 1024} KiB", "idle": f"{limits.idle} s", "transactions": "none"}
     defaults |= {"minimum_rate": f"{limits.minimum_rate} octets a second", "total": f"{limits.total:,} s"}
+    defaults |= {"handler": f"{limits.handler} s"}
     defaults |= {"unread_before_login": f"{limits.unread_before_login // 1024} KiB"}
     defaults |= {"Ledger.failed_logins": "100 in ten minutes"}
     defaults |= {"max_message_size": f"{ServerConfig('mx.example').max_message_size >> 20} MiB"}

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "smtpkit"
 LONELY = {"buffer.py"}  # asyncio alone: a blocking socket reads into an object of its own
-NO_TWIN = {"transport.py", "sockets.py"}  # threads here, a loop there; both have the same public names
+NO_TWIN = {"transport.py", "sockets.py", "waiting.py"}  # threads here, a loop there; both have the same public names
 FILES = sorted(
     {path.name for colour in ("sync", "asyncio") for path in (PACKAGE / colour).glob("*.py")} - NO_TWIN - LONELY
 )
@@ -35,6 +35,12 @@ DIFFERENT = {
         "connect": "asyncio: gives Connecting",
         "_next_piece": "asyncio: a body may be an async iterable",
         "_called": "asyncio: a token may come from a coroutine function",
+    },
+    "connection.py": {
+        "Connection.__init__": "asyncio: a timer for a call that was cancelled; sync: a thread that ends the session",
+        "Connection.overdue": "a task can be cancelled, a thread cannot be ended",
+        "Connection._call": "asyncio: a call that was cancelled is answered, and the session goes on",
+        "Connection._caught_up": "asyncio: a task must be told that its cancellation has been heeded",
     },
     "pool.py": {
         "Pool.__init__": "sync: known to what follows a fork",
@@ -166,5 +172,5 @@ def test_files_that_are_no_twins_have_the_same_public_names(name):
     public = [{each for each in names if "._" not in each and not each.startswith("_")} for names in (ours, theirs)]
     of_the_loop = {"get_buffer", "buffer_updated", "eof_received", "connection_lost", "pause_writing", "resume_writing"}
     facts = {"closed", "local", "peer"}  # properties there, attributes here
-    assert public[1] - public[0] <= {f"Transport.{each}" for each in of_the_loop | facts}
-    assert public[0] - public[1] <= {"Transport.give_up"}
+    assert public[1] - public[0] <= {f"Transport.{each}" for each in of_the_loop | facts | {"cancel"}}
+    assert public[0] - public[1] <= {"Transport.give_up", "Watchdog.end"}

@@ -1,21 +1,23 @@
 """One client of the asyncio server: its driver, its session, and the calls of the session's hooks."""
 
+from asyncio import CancelledError, current_task, get_running_loop
 from time import monotonic
 
 from smtpkit.asyncio.session import Session
 from smtpkit.asyncio.transport import Transport
-from smtpkit.errors import ReplyError
+from smtpkit.errors import ConnectionLost, ReplyError
 from smtpkit.protocol.needs import CLOSE, DONE
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
-from smtpkit.protocol.standard_replies import INTERNAL_ERROR, SHUTTING_DOWN
+from smtpkit.protocol.standard_replies import HANDLER_HANGS, HANDLER_TOO_LONG, INTERNAL_ERROR, SHUTTING_DOWN
 from smtpkit.serving import NO_SESSION, overridden
 
 __all__ = ["Connection"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
     from collections.abc import AsyncGenerator, Callable
     from typing import Any
 
@@ -23,11 +25,26 @@ if TYPE_CHECKING:
     from smtpkit.endpoints import Listener
     from smtpkit.protocol.needs import Call
 
+_STUBBORN = 5.0  # seconds that a cancelled call has for coming to its end
+
 
 class Connection:
     """One client: its driver, its session, and the calls of the session's hooks."""
 
-    __slots__ = ("_address", "_admitted", "_believed", "_driver", "_server", "_session", "_since", "transport")
+    __slots__ = (
+        "_address",
+        "_admitted",
+        "_began",
+        "_believed",
+        "_driver",
+        "_gone",
+        "_hook",
+        "_server",
+        "_session",
+        "_since",
+        "_stubborn",
+        "transport",
+    )
 
     def __init__(self, server: "Server", listener: "Listener", peer: "Any") -> None:
         settings = server._settings
@@ -53,6 +70,10 @@ class Connection:
         self._address = ""
         self._admitted = False
         self._since = monotonic()
+        self._hook = ""  # which is called, or was last
+        self._began = 0.0  # when it was, or had the last piece of a stream
+        self._gone = False
+        self._stubborn: TimerHandle | None = None  # waits for a cancelled call to end
         limits, auth = config.limits, config.auth
         self.transport = Transport(
             self._driver,
@@ -61,6 +82,18 @@ class Connection:
             ended=self._ended,
             unread=limits.unread_before_login if auth is not None and auth.required else limits.unread,
         )
+
+    def overdue(self) -> None:
+        """For the watchdog: cancel the call; one that goes on all the same is left behind."""
+        self._server._watch.overdue(self._session, self._hook)
+        self._stubborn = get_running_loop().call_later(_STUBBORN, self._dismiss)
+        self.transport.cancel()
+
+    def _dismiss(self) -> None:
+        # The client is told, and need not wait; what was admitted counts as long as the call goes on.
+        self._driver.dismiss(HANDLER_HANGS)
+        self.transport.close()
+        self._parted(admitted=self._admitted)
 
     def _opened(self) -> None:
         server, session = self._server, self._session
@@ -124,11 +157,41 @@ class Connection:
             self._server._watch.failed(self._session, "the connection")
 
     async def _call(self, need: "Call") -> "Any":
-        # What the hook returns; what it raises is an answer too.
-        name, session, watch = need.name, self._session, self._server._watch
-        if name == "on_login" and (refusal := watch.bars_login(session)) is not None:
+        # The answer of a hook, unless it comes too late.
+        name, watchdog = need.name, self._server._watchdog
+        if name == "on_login" and (refusal := self._server._watch.bars_login(self._session)) is not None:
             return refusal
-        began = monotonic()
+        self._hook = name
+        self._began = began = monotonic()
+        watchdog.begin(self, began)
+        try:
+            answer = await self._answer(need)
+        except CancelledError:
+            if self._stubborn is None:
+                raise
+            answer = HANDLER_TOO_LONG
+        finally:
+            in_time = watchdog.end(self, self._began)
+        if not in_time:
+            self._caught_up()
+        if self._gone:
+            answer = HANDLER_HANGS
+        if name in ("on_message", "on_body"):
+            self._answered(answer, monotonic() - began)
+        return answer
+
+    def _caught_up(self) -> None:
+        # The call that was overdue has come to its end.
+        if self._stubborn is not None:
+            self._stubborn.cancel()
+            self._stubborn = None
+        task = current_task()
+        assert task is not None
+        task.uncancel()
+
+    async def _answer(self, need: "Call") -> "Any":
+        # What the hook returns; what it raises is an answer too.
+        name, session = need.name, self._session
         try:
             hook = getattr(session, name)
             if name == "on_body":
@@ -141,10 +204,8 @@ class Connection:
             answer = error.reply
         except Exception as error:  # noqa: BLE001 (whatever the user's code raises is answered 451)
             if not self._driver.body_failed:
-                watch.failed(session, name, error)
+                self._server._watch.failed(session, name, error)
             answer = INTERNAL_ERROR
-        if name in ("on_message", "on_body"):
-            self._answered(answer, monotonic() - began)
         return answer
 
     async def _stream_to(self, hook: "Callable[[Any], Any]") -> "Any":
@@ -155,16 +216,32 @@ class Connection:
             await stream.aclose()  # what the hook left unread is the driver's again
 
     async def _body(self) -> "AsyncGenerator[bytes, None]":
-        transport, driver = self.transport, self._driver
-        while (chunk := await transport.until(driver.next_chunk)) is not DONE:
+        transport, driver, watchdog = self.transport, self._driver, self._server._watchdog
+        while True:
+            if not watchdog.end(self, self._began):
+                raise ConnectionLost("what reads the message has taken too long", stage="body")
+            try:
+                chunk = await transport.until(driver.next_chunk)
+            finally:  # the wait for the client is not the hook's
+                self._began = monotonic()
+                watchdog.begin(self, self._began)
+            if chunk is DONE:
+                return
             yield chunk
 
-    def _ended(self) -> None:
+    def _parted(self, *, admitted: bool) -> None:
+        # The client is gone; the user's code need not be.
         server = self._server
-        admitted = self._admitted
-        self._leave()
+        if self._gone:
+            return
+        self._gone = True
         server._watch.closed(self._session, admitted, monotonic() - self._since)
         server._connections.discard(self)
         if not server._connections and server._closed.is_set():
             server._gone.set()
+
+    def _ended(self) -> None:
+        admitted = self._admitted
+        self._leave()
+        self._parted(admitted=admitted)
         self._driver.core.notice = self._driver.introduced = None  # which refer back to this

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from smtpkit.asyncio.client import Client, connect
-from smtpkit.asyncio.transport import wait
+from smtpkit.asyncio.waiting import wait
 from smtpkit.connecting import ClientSettings
 from smtpkit.errors import LocalProtocolError, SMTPError
 from smtpkit.pooling import PoolLimits, PoolState, PoolStats, Slot, Waiter, seconds_left

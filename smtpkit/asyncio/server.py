@@ -6,7 +6,8 @@ from smtpkit.admission import Admission
 from smtpkit.asyncio.connection import Connection
 from smtpkit.asyncio.session import Session, session_factory
 from smtpkit.asyncio.sockets import Acceptor
-from smtpkit.asyncio.transport import Transport, wait
+from smtpkit.asyncio.transport import Transport
+from smtpkit.asyncio.waiting import Watchdog, wait
 from smtpkit.endpoints import Listener
 from smtpkit.observing import ServerWatch
 from smtpkit.serving import NO_SESSION, ServerSettings
@@ -49,6 +50,7 @@ class Server:
         self._closed = Event()
         self._gone = Event()
         self._watch = ServerWatch(settings.ledger, settings.observer)
+        self._watchdog = Watchdog(settings.config.limits.handler)
         self.counters = self._watch.counters
 
     def __repr__(self) -> str:
@@ -99,6 +101,7 @@ class Server:
         if not self.addresses:
             try:
                 await self._acceptor.open(self._settings.listeners)
+                self._watchdog.start()
             except BaseException:
                 await self.close()
                 raise
@@ -131,6 +134,7 @@ class Server:
             connection.transport.abort()
         if self._connections:
             await wait(self._gone, _LAST_WAIT)
+        self._watchdog.stop()
 
     def reload_tls(self) -> None:
         """Read the files of certificates anew: connections that come get what is in them, the others go on.

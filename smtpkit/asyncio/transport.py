@@ -7,7 +7,7 @@ from contextlib import suppress
 from smtpkit.asyncio.buffer import READ_SIZE, standing_buffer
 from smtpkit.protocol.needs import CLOSE, READ, WRITE
 
-__all__ = ["Transport", "wait"]
+__all__ = ["Transport"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -180,6 +180,10 @@ class Transport(asyncio.BufferedProtocol):
         self._cancel_timer()
         if self._transport is not None:
             self._transport.abort()
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel what serves, and no more."""
         if self._task is not None:
             self._task.cancel()
 
@@ -296,7 +300,7 @@ class Transport(asyncio.BufferedProtocol):
 
     def _measure(self, now: float) -> None:
         since, came_at = self._since, self._came_at
-        self._waited += now - (since if since > came_at else came_at)
+        self._waited += now - (since if since > came_at else came_at)  # noqa: FURB136 (a call costs more)
         self._came_at = now
         if self._waited >= _NOTICED:
             waited, self._waited = self._waited, 0.0
@@ -347,6 +351,8 @@ class Transport(asyncio.BufferedProtocol):
         if self._closed:
             return False
         self._eof = True
+        if not self._writable and self._serve is None:
+            self.driver.lost(None, flushed=False)  # what has not left by now was not read before the end
         self.driver.receive(b"")
         self._came()
         return True
@@ -390,10 +396,3 @@ class Transport(asyncio.BufferedProtocol):
         self._writable = True
         self._regulate()
         self._flushed()
-
-
-async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but not for ever."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

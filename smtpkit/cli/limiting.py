@@ -27,6 +27,7 @@ _OPTIONS = {
     "idle-timeout": ("idle", seconds, "seconds of one wait for the client"),
     "session-timeout": ("total", seconds, "seconds of one session"),
     "minimum-rate": ("minimum_rate", positive, "octets a second of content, over a minute"),
+    "handler-timeout": ("handler", seconds, "seconds that the handler, or the store, may take"),
 }
 _OF_ALL = ("connections", "per_address")  # which workers share
 

@@ -9,7 +9,7 @@ AUTH_LINE = 12288  # octets that suffice for a response, without CRLF (RFC 4954 
 
 
 class Limits(Value):
-    """Bounds on one session; the last seven are kept by the adapters, which own sockets and clocks.
+    """Bounds on one session; the last eight are kept by the adapters, which own sockets and clocks.
 
     | limit                 | over it                                                         | counts                 |
     |-----------------------|-----------------------------------------------------------------|------------------------|
@@ -26,11 +26,13 @@ class Limits(Value):
     | `idle`                | 421 4.4.2, close                                                | seconds of one wait    |
     | `total`               | 421 4.4.2, close                                                | seconds of the session |
     | `minimum_rate`        | 421 4.4.2, close: content came slower than this, over a minute  | octets a second        |
+    | `handler`             | asyncio: 451 4.3.0; in threads: 421 4.3.0, close                | seconds of user code   |
 
     An error is a 500, 501, 502, 504 or 555 that the core gave, or a 503; the 503s behind a refused MAIL,
     RCPT or DATA of one transaction count once.  `line=None` is 512 octets and what the offered extensions
-    add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `total=None` and
-    `minimum_rate=None` neither.
+    add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `total=None`,
+    `minimum_rate=None` and `handler=None` neither.  The seconds of user code are those of one call of a hook or a
+    handler; where it reads a stream, those from one piece to the next, without the wait for the client.
 
     Raises:
         ValueError: a limit is not above 0.
@@ -41,6 +43,7 @@ class Limits(Value):
         "connections",
         "errors",
         "errors_in_a_row",
+        "handler",
         "idle",
         "line",
         "minimum_rate",
@@ -68,6 +71,7 @@ class Limits(Value):
         idle: float = 300,
         total: float | None = 4 * 3600,
         minimum_rate: float | None = 64,
+        handler: float | None = 300,
     ) -> None:
         self.line = line
         self.commands = commands
@@ -82,6 +86,7 @@ class Limits(Value):
         self.idle = idle
         self.total = total
         self.minimum_rate = minimum_rate
+        self.handler = handler
         for name in self.__match_args__:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:

@@ -172,6 +172,12 @@ class ServerDriver(Driver):
             self.core.close(None if self._handshaking else reply)
         return self.core.closed
 
+    def dismiss(self, reply: Reply) -> None:
+        """End the session with this reply while the user's code runs, whose answer comes too late; then close."""
+        self.core.close(reply)
+        self.timeout = _GOODBYE
+        self._end_tls()
+
     @property
     def _handshaking(self) -> bool:
         return self._header is not None or (self._tls is not None and self._tls.facts is None)

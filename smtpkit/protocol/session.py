@@ -50,6 +50,7 @@ class SessionFacts:
     told: "Mapping[str, str]" = {}
     forwarded: "Mapping[str, str]" = {}
     _core: "ServerConnection"
+    _failures = 0  # exceptions of its hooks
 
     @cached_property
     def id(self) -> str:

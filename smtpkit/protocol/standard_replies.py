@@ -66,6 +66,8 @@ TOO_SLOW = Reply(421, "Content comes too slowly", "4.4.2")
 TOO_MUCH_OF_ADDRESS = Reply(421, "Too much from your address, try again later", "4.7.0")
 SHUTTING_DOWN = Reply(421, "Service is shutting down", "4.3.2")  # RFC 5321 section 3.8
 INTERNAL_ERROR = Reply(451, "Internal error, try again later", "4.3.0")
+HANDLER_TOO_LONG = Reply(451, "This took too long here, try again later", "4.3.0")
+HANDLER_HANGS = Reply(421, "This took too long here, try again later", "4.3.0")
 
 # TLS and AUTH
 NEED_TLS = Reply(530, "Must issue a STARTTLS command first", "5.7.0")  # RFC 3207 section 4

@@ -11,7 +11,7 @@ from smtpkit.errors import SMTPError
 from smtpkit.pooling import PoolLimits, PoolState, PoolStats, Slot, Waiter, seconds_left
 from smtpkit.retrying import Delivery
 from smtpkit.sync.client import Client, connect
-from smtpkit.sync.transport import wait
+from smtpkit.sync.waiting import wait
 
 __all__ = ["Pool"]
 

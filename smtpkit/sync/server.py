@@ -9,7 +9,8 @@ from smtpkit.serving import NO_SESSION, ServerSettings
 from smtpkit.sync.connection import Connection
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.sockets import Acceptor
-from smtpkit.sync.transport import Transport, wait
+from smtpkit.sync.transport import Transport
+from smtpkit.sync.waiting import Watchdog, wait
 
 __all__ = ["Server", "serve"]
 
@@ -49,9 +50,11 @@ class Server:
         self._acceptor = Acceptor(self._connected)
         self._connections: set[Connection] = set()
         self._lock = Lock()
+        self._turn = Lock()
         self._closed = Event()
         self._gone = Event()
         self._watch = ServerWatch(settings.ledger, settings.observer)
+        self._watchdog = Watchdog(settings.config.limits.handler)
         self.counters = self._watch.counters
 
     def __repr__(self) -> str:
@@ -99,6 +102,7 @@ class Server:
         if not self.addresses:
             try:
                 self._acceptor.open(self._settings.listeners)
+                self._watchdog.start()
             except BaseException:
                 self.close()
                 raise
@@ -132,6 +136,7 @@ class Server:
             connection.transport.abort()
         if self._connections:
             wait(self._gone, _LAST_WAIT)
+        self._watchdog.stop()
 
     def reload_tls(self) -> None:
         """Read the files of certificates anew: connections that come get what is in them, the others go on.

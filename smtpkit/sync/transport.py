@@ -9,7 +9,7 @@ from time import monotonic
 
 from smtpkit.protocol.needs import READ, WRITE
 
-__all__ = ["Transport", "wait"]
+__all__ = ["Transport"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Transport:
         serve: called with the first need that is not READ or WRITE.
         ended: called when `serve` has returned and the connection is closed.
         unread: for the asyncio twin; here nothing is read before it is wanted.
+        turn: a lock that all connections of a server share; who has it runs the driver.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Transport:
         serve: "Callable[[Any], None] | None" = None,
         ended: "Callable[[], None] | None" = None,
         unread: int = 0,
+        turn: "threading.Lock | None" = None,
     ) -> None:
         self.driver = driver
         self.unread = unread
@@ -67,6 +69,7 @@ class Transport:
         self._seen = -1
         self._timeouts = {_RECEIVE: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
+        self._turn = turn
         self._waited = 0.0  # seconds that were spent waiting for octets
         self._waiting = False  # in recv, between transactions
         self._ending = False
@@ -80,9 +83,15 @@ class Transport:
             step: what gives needs, such as `driver.next`.
             answer: to the last need.
         """
-        driver = self.driver
+        driver, turn = self.driver, self._turn
         while True:
-            need = step(answer)
+            if turn is None:
+                need = step(answer)
+            else:
+                # Threads that have something to do wait in this line, and not for the interpreter, which hands
+                # itself on after milliseconds only: among hundreds that would be seconds.
+                with turn:
+                    need = step(answer)
             answer = None
             if need is READ:
                 octets = driver.take()
@@ -320,8 +329,3 @@ class Transport:
             self._timeouts[option] = milliseconds / 1000
             whole, rest = divmod(milliseconds, 1000)
             self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, rest * 1000))
-
-
-def wait(event: threading.Event, seconds: float) -> None:
-    """Wait for an event, but not for ever."""
-    event.wait(seconds)

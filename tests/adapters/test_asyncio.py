@@ -64,6 +64,27 @@ async def test_several_loops_at_once_carry_messages(asyncio_kit):
     assert inboxes == [[body] * 5 for body in bodies]
 
 
+@pytest.mark.parametrize("flushed", [True, False])
+async def test_an_end_before_all_has_left_is_a_loss(flushed):
+    """What a peer that says no more has not read by then is no message whose verdict was lost."""
+    told = []
+
+    class Driver:
+        unread = 0
+
+        def lost(self, error, *, flushed):
+            told.append(("lost", flushed))
+
+        def receive(self, octets):
+            told.append(octets)
+
+    transport = Transport(Driver())
+    if not flushed:
+        transport.pause_writing()
+    transport.eof_received()
+    assert told == ([b""] if flushed else [("lost", False), b""])
+
+
 async def test_nothing_of_a_connection_is_left_when_it_has_gone(asyncio_kit):
     sessions = []
 

@@ -406,3 +406,21 @@ async def test_a_client_certificate_may_be_asked_for_or_demanded(kit):
             else:
                 async with kit.connect(server, cafile=ca, **options) as client:
                     assert (await client.command(Noop())).code == 250
+
+
+async def test_one_session_fills_no_log_with_tracebacks(kit, log):
+    async def on_rcpt(self, command):
+        raise LookupError("a secret")
+
+    async with kit.serve(type("Raising", (), {"on_rcpt": on_rcpt})) as server:
+        async with kit.peer(server) as peer:
+            await peer.reply()
+            await peer.say("EHLO c.example", "MAIL FROM:<a@a.example>")
+            for _ in range(15):
+                assert (await peer.say("RCPT TO:<b@b.example>")).code == 451
+            assert (await peer.say("QUIT")).code == 221
+        while server.connections:
+            await asyncio.sleep(0.005)
+        assert server.counters["failures"] == 15
+    assert sum(record.exc_info is not None for record in log.records) == 10
+    assert [record.facts["number"] for record in log.records if "more failures" in record.message] == [5]
