@@ -10,6 +10,9 @@ from collections import Counter
 
 import pytest
 
+from smtpkit.cli import main
+from smtpkit.cli.workers import Workers
+
 MESSAGE = b"Subject: hi\r\n\r\nhi\r\n"
 ENDED = re.compile(r"smtpkit: worker (\d) \(process (\d+)\) has ended by signal 9, and is begun anew in (\d+\.\d) s\n")
 
@@ -172,3 +175,36 @@ def test_a_port_in_use_is_told_before_any_is_begun(smtpkit):
         finished = smtpkit("serve", "--workers", "2", "--port", taken.getsockname()[1])
     assert (finished.returncode, finished.stdout) == (1, "")
     assert "cannot listen on 127.0.0.1" in finished.stderr
+
+
+# Parts, without processes
+
+
+def test_a_worker_that_lived_for_a_while_is_begun_anew_at_once(monkeypatch, capsys):
+    watching = Workers.__new__(Workers)
+    watching._begun, watching._crashes, watching._due = [0.0], [5], {}
+    for now, delay in ((9.0, 3.2), (10.0, 0.1)):
+        monkeypatch.setattr("smtpkit.cli.workers.monotonic", lambda now=now: now)
+        watching._begin_anew(0, 4711, -9)
+        assert watching._due == {0: pytest.approx(now + delay)}
+    assert "worker 1 (process 4711) has ended by signal 9" in capsys.readouterr().err
+
+
+def test_each_worker_writes_to_a_part_of_the_ledger_that_is_its_own(monkeypatch):
+    class Inside:
+        def __init__(self, count, serve, grace):
+            self.serve = serve
+
+        def run(self, ended):
+            assert [self.serve(number, -1) for number in (0, 1)] == [0, 0]
+            ended()
+
+    async def served(server, grace, parent):
+        ledgers.append(repr(server._settings.ledger))
+
+    ledgers = []
+    monkeypatch.setattr("smtpkit.cli.workers.Workers", Inside)
+    monkeypatch.setattr("smtpkit.cli.serve._serve", served)
+    monkeypatch.setattr("smtpkit.cli.logs.set_up", lambda arguments: None)
+    assert main(["serve", "--port", "0", "--workers", "2", "--print"]) == 0
+    assert [text.rpartition(", ")[2] for text in ledgers] == ["worker 0 of 2>", "worker 1 of 2>"]
