@@ -111,8 +111,9 @@ class ServerObserver:
 class ServerWatch:
     """Counts and tells what happens in a server.
 
-    The logger `smtpkit.server` has connections at DEBUG and failures of the user's code at ERROR, with their
-    traceback; `smtpkit.server.mail` one line at INFO for each message.  Each record has a session's id in its text
+    The logger `smtpkit.server` has connections at DEBUG; who was turned away, failed logins and limits that were
+    reached at INFO; failures of the user's code at ERROR, with their traceback.  `smtpkit.server.mail` has one line at
+    INFO for each message.  Each record has a session's id in its text
     and the facts in an attribute `facts`.
 
     Args:
@@ -152,6 +153,7 @@ class ServerWatch:
         if limit:
             self._count(f"over_{limit}")
             self._tell("limit_reached", session, limit)
+        self._log("refused", session, reply=str(reply))
         self._tell("refused", session, reply)
 
     def noticed(self, session: "SessionFacts", name: str) -> None:
@@ -166,18 +168,17 @@ class ServerWatch:
         elif name == "failed_login":
             self._count("failed_logins")
             self._ledger.add(address, "failed_logins", monotonic())
+            self._log("failed login", session)
             self._tell("login_failed", session)
         else:
-            self._count(f"over_{name}")
-            self._tell("limit_reached", session, name)
+            self._reached(session, name)
 
     def bars_login(self, session: "SessionFacts") -> "Reply | None":
         """The reply to a login from an address that has failed too often, else None."""
         address = session.peer[0] if isinstance(session.peer, tuple) else ""
         if not self._ledger.over(address, "failed_logins", monotonic()):
             return None
-        self._count("over_ledger")
-        self._tell("limit_reached", session, "ledger")
+        self._reached(session, "ledger")
         return TOO_MUCH_OF_ADDRESS
 
     def answered(
@@ -245,7 +246,12 @@ class ServerWatch:
         sender = "" if envelope is None or envelope.sender is None else str(envelope.sender)
         receipt = Receipt(sender, len(core.recipients), core.size, accepted, replies, seconds)
         if self._mail.isEnabledFor(self._info):
-            self._mail.info("%s %s", session.id, receipt, extra=_extra("message", session, **_facts(receipt)))
+            facts, identity = _facts(receipt), session.identity
+            user = ""
+            if identity is not None:
+                facts["identity"] = identity
+                user = f"user={identity!r} "
+            self._mail.info("%s %s%s", session.id, user, receipt, extra=_extra("message", session, **facts))
         self._tell("received", session, receipt)
 
     def _exhausted(self, session: "SessionFacts", recipients: int) -> "Reply | None":
@@ -257,9 +263,18 @@ class ServerWatch:
                 over = over or ledger.over(address, kind, now)
         if not over:
             return None
-        self._count("over_ledger")
-        self._tell("limit_reached", session, "ledger")
+        self._reached(session, "ledger")
         return TOO_MUCH_OF_ADDRESS
+
+    def _reached(self, session: "SessionFacts", limit: str) -> None:
+        self._count(f"over_{limit}")
+        self._log("limit", session, limit=limit)
+        self._tell("limit_reached", session, limit)
+
+    def _log(self, event: str, session: "SessionFacts", **facts: str) -> None:
+        if self._server.isEnabledFor(self._info):
+            text = ": ".join((event, *facts.values()))
+            self._server.info("%s %s", session.id, text, extra=_extra(event, session, **facts))
 
     def _tell(self, what: str, session: "SessionFacts", *facts: object) -> None:
         if self._observer is not None:

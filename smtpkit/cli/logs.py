@@ -49,7 +49,7 @@ class _Lines(logging.Handler):
             complain(text)
         else:
             facts = getattr(record, "facts", {})
-            peer = f" peer={facts['peer']}" if facts.get("event") == "message" else ""
+            peer = f" peer={facts['peer']}" if facts.get("event", "connect") != "connect" else ""
             session, _, rest = text.partition(" ")
             show(f"{_time(record)} {session}{peer} {rest}")
 

@@ -9,7 +9,7 @@ from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import checked
 from smtpkit.protocol.standard_replies import HANDLER_HANGS, INTERNAL_ERROR, SHUTTING_DOWN
-from smtpkit.serving import NO_SESSION, overridden
+from smtpkit.serving import NOT_A_PROXY, overridden
 from smtpkit.sync.session import Session
 from smtpkit.sync.transport import Transport
 
@@ -109,7 +109,7 @@ class Connection:
         if self._believed is False and self._driver.introduced is not None:
             # It may be no proxy, and what it says is not read: it hears nothing either.
             self._driver.core.close()
-            server._watch.turned_away(session, "", NO_SESSION)
+            server._watch.turned_away(session, "", NOT_A_PROXY)
         else:
             # Behind a proxy it is not known yet whose connection it is.
             self._admit("" if self._driver.introduced is not None or isinstance(peer, str) else peer[0])

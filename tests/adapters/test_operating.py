@@ -274,6 +274,32 @@ async def test_a_record_has_the_facts_of_its_line(kit, log):
     assert record.facts == said
 
 
+async def test_the_log_says_who_was_turned_away_and_who_failed_to_log_in(kit, log):
+    policy = smtpkit.AuthPolicy({"ada": "secret"}, allow_in_clear=True)
+    async with kit.serve(auth=policy, limits=Limits(per_address=1)) as server:
+        with pytest.raises(AuthenticationError):
+            await kit.connected(server, auth=("ada", "wrong"))
+        await eventually(lambda: server.connections == 0)
+        async with kit.connect(server, auth=("ada", "secret")) as client:
+            with pytest.raises(SMTPError):
+                await kit.connected(server)
+            await client.send("a@a.example", "b@b.example", BODY)
+            await client.command(smtpkit.UnknownCommand("X" * 600))
+    async with kit.serve(proxy_protocol=True, trusted=["10.0.0.1"]) as server, kit.peer(server) as peer:
+        assert await peer.reply() is None
+    said = [record for record in log.records if record.name.startswith("smtpkit.server") and record.levelname == "INFO"]
+    assert [record.getMessage().partition(" ")[2].partition(" seconds")[0] for record in said] == [
+        "failed login",
+        "refused: 421 4.3.2 Too many connections",
+        f"user='ada' from=<a@a.example> recipients=1 size={len(BODY)}",
+        "limit: line",
+        "refused: 421 4.7.0 No PROXY header is taken of this address",
+    ]
+    assert [record.facts["event"] for record in said] == ["failed login", "refused", "message", "limit", "refused"]
+    assert all(record.facts["peer"].startswith("127.0.0.1:") for record in said)
+    assert (said[2].facts["identity"], said[3].facts["limit"]) == ("ada", "line")
+
+
 async def test_a_transcript_that_cannot_be_made_is_logged_and_done_without(kit, log):
     def broken():
         raise LookupError("disk full")
