@@ -279,8 +279,10 @@ class _Attempt:
         self.take(error.replies, broken=True)
         if self._ends() and error.flushed and not self._mail_refused:
             # All of the content had left; whether it was accepted, only the lost reply could have told.
-            for address in (*self.pending, *self._addresses[self._asked :]):
-                self.outcomes[address] = Outcome(Verdict.UNKNOWN, None)
+            unknown = (*self.pending, *self._addresses[self._asked :])
+            self.outcomes.update(dict.fromkeys(unknown, Outcome(Verdict.UNKNOWN, None)))
+            if unknown:
+                error.args = (f"{error}; whether the message was accepted is not known",)
 
     def tell(self, error: SMTPError) -> None:
         """Have the error say what is known of each recipient."""

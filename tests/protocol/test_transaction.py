@@ -438,6 +438,7 @@ def test_in_lmtp_a_421_speaks_for_one_recipient(fails, ready):
     script = [*TO_TWO, "C: DATA", *TWO_OK, "S: 354 go", *DATA_LINES, *LEAVE]
     error = fails(ConnectionLost, core, sends(core), script)
     assert verdicts(error) == {"r1": DEFERRED, "r2": UNKNOWN}
+    assert str(error).endswith("; whether the message was accepted is not known")
 
 
 # A server that gives up in the middle of the content
