@@ -101,7 +101,10 @@ def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None
         if arguments.auth_optional:
             parser.error("--auth-optional needs --auth")
         return None
-    if arguments.tls_cert is None and arguments.unix is None and not arguments.allow_auth_in_clear:
+    # A unix socket does not leave this host.
+    only_unix = arguments.unix is not None and not (arguments.host or arguments.port is not None or arguments.systemd)
+    in_clear = arguments.allow_auth_in_clear or only_unix
+    if arguments.tls_cert is None and not in_clear:
         parser.error("--auth needs --tls-cert, or --allow-auth-in-clear to have passwords sent in clear")
     from smtpkit.sasl import mechanism_names
     from smtpkit.sasl.registry import mechanism
@@ -113,14 +116,11 @@ def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None
         if not (user and colon and password):
             parser.error("--auth wants USER:PASSWORD")  # and shows neither
         passwords[user] = password
-    # A unix socket does not leave this host.
-    only_unix = arguments.unix is not None and not (arguments.host or arguments.port is not None)
     try:
         users = UserTable(passwords)
     except ParseError:
         parser.error("the PASSWORD of an --auth begins as a record does, and is not one")
     fitting = [name for name in mechanism_names("password") if users.any_fits(mechanism(name))]
-    in_clear = arguments.allow_auth_in_clear or only_unix
     return AuthPolicy(passwords, required=not arguments.auth_optional, mechanisms=fitting, allow_in_clear=in_clear)
 
 
