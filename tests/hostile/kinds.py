@@ -107,6 +107,15 @@ async def deaf(peer: Peer, random: Random) -> None:
         await asyncio.sleep(0)
 
 
+async def hanging(peer: Peer, random: Random) -> None:
+    """Sends a message with which the handler hangs."""
+    await hello(peer)
+    for octets in (_MAIL, b"RCPT TO:<hang@victim.example>\r\n", b"DATA\r\n"):
+        await peer.say(octets)
+    await peer.write(_LINE + b".\r\n")
+    await peer.until_gone()
+
+
 def client_hello() -> bytes:
     """The first octets of a TLS client."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -222,7 +231,18 @@ async def cut_session(peer: Peer, random: Random) -> None:
 
 SLOW: dict[str, Kind] = {
     each.__name__: each
-    for each in (silent, slow_line, slow_mail, slow_login, slow_data, slow_chunk, slow_handshake, slow_tls, deaf)
+    for each in (
+        silent,
+        slow_line,
+        slow_mail,
+        slow_login,
+        slow_data,
+        slow_chunk,
+        slow_handshake,
+        slow_tls,
+        deaf,
+        hanging,
+    )
 }
 FLOODS: dict[str, Kind] = {
     "flood of NOOP": flood(b"NOOP\r\n"),

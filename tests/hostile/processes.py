@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import resource
 import smtplib
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Self
 
-__all__ = ["GoodClient", "Victim", "crowd"]
+__all__ = ["GoodClient", "Load", "Victim", "crowd"]
 
 _HERE = Path(__file__).resolve().parent
 _PATIENCE = 60.0  # seconds until what hangs fails
@@ -42,7 +43,7 @@ class Victim:
         )
         self.ports: dict[str, int] = self._read()
         GoodClient(self).send(tls=True)  # what is made once is there before anything is counted
-        self.settled(0, 0)
+        self.settled(0, 0, 0)
         self.before = self.facts()
 
     def __enter__(self) -> Self:
@@ -64,12 +65,14 @@ class Victim:
         facts: dict[str, Any] = self._read()
         return facts
 
-    def settled(self, files: int, seconds: float) -> dict[str, Any]:
-        """The facts once nobody is connected and no more files are open than these, or after so many seconds."""
+    def settled(self, files: int, threads: int, seconds: float) -> dict[str, Any]:
+        """The facts once nobody is connected and there are no more files and threads than these, or after a while."""
         until = monotonic() + seconds
         while True:
             facts = self.facts()
-            if (not facts["connections"] and facts["files"] <= files) or monotonic() >= until:
+            if (
+                not facts["connections"] and facts["files"] <= files and facts["threads"] <= threads
+            ) or monotonic() >= until:
                 return facts
             sleep(0.05)
 
@@ -127,6 +130,19 @@ class GoodClient:
             sleep(max(0.0, every - (monotonic() - began)))
 
 
+class Load:
+    """What the programs take of this machine, since this was made, that are not of this run."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+        self._used = _of_others()
+
+    def factor(self) -> float:
+        """How many times as long everything takes for their sake."""
+        capacity = (monotonic() - self._began) * (os.cpu_count() or 1)
+        return 1 / (1 - min(max(0.0, (_of_others() - self._used) / capacity), 0.9))
+
+
 @contextmanager
 def crowd(victim: Victim, kinds: list[str], **asked: Any) -> Iterator["subprocess.Popen[str]"]:
     """crowd.py against the server; it is ended with the block, if it has not ended by itself."""
@@ -137,6 +153,20 @@ def crowd(victim: Victim, kinds: list[str], **asked: Any) -> Iterator["subproces
             yield process
         finally:
             process.kill()
+
+
+def _of_others() -> float:
+    # Seconds of processors that were used since the machine began, without those of this process and its children.
+    total = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    ticks = sum(int(each) for at, each in enumerate(total) if at not in (3, 4))  # idle, and waiting for a disk
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = process.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if str(os.getpid()) in (process.parent.name, fields[1]):
+            ticks -= sum(int(each) for each in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _many_files() -> None:
