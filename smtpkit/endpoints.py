@@ -22,6 +22,9 @@ _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 PAUSE = 1.0
 
+# What IPv6 addresses fail with where the kernel has it switched off, though names have them and Python knows them.
+_NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+
 _BACKLOG = 1024
 _HAS_IPV6 = socket.has_ipv6
 
@@ -110,15 +113,24 @@ class Listener(Value):
         if self.unix is not None:
             return [_listen_unix(self.unix, self.mode)]
         opened: list[socket.socket] = []
-        try:
-            for family, address in _addresses(self.host, self.port):
-                # Port 0: the second family takes the port that the first one got.
-                port = self.port or (opened[0].getsockname()[1] if opened else 0)
+        missing = None
+        for family, address in _addresses(self.host, self.port):
+            # Port 0: the second family takes the port that the first one got.
+            port = self.port or (opened[0].getsockname()[1] if opened else 0)
+            try:
                 opened.append(_listen(family, (address, port), self.reuse_port))
-        except OSError:
-            for sock in opened:
-                sock.close()
-            raise
+            except OSError as error:
+                if family != socket.AF_INET6 or error.errno not in _NO_IPV6:
+                    for sock in opened:
+                        sock.close()
+                    raise
+                missing = error
+        if missing is not None:
+            if not opened:
+                raise missing
+            from logging import getLogger
+
+            getLogger("smtpkit.server").warning("%s", missing.strerror)
         return opened
 
     def remove(self) -> None:
@@ -136,8 +148,9 @@ def out_of_resources(error: OSError) -> None:
 
 
 def _listen(family: int, address: tuple[str, int], reuse_port: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = None
     try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
@@ -147,7 +160,8 @@ def _listen(family: int, address: tuple[str, int], reuse_port: bool) -> socket.s
         sock.bind(address)
         sock.listen(_BACKLOG)
     except OSError as error:
-        sock.close()
+        if sock is not None:
+            sock.close()
         raise OSError(error.errno, f"cannot listen on {address[0]} port {address[1]}: {error.strerror}") from error
     return sock
 

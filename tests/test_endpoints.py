@@ -1,6 +1,7 @@
 """Endpoints: what a process was started with, and what cannot be one."""
 
 import contextlib
+import errno
 import os
 import socket
 
@@ -146,3 +147,30 @@ def test_what_a_killed_server_left_makes_room_and_nothing_else_does(tmp_path):
     first.close()
     (again,) = Listener(unix=str(left)).open()
     again.close()
+
+
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_where_the_kernel_has_no_ipv6_the_other_family_is_listened_on(monkeypatch, caplog, number):
+    made = socket.socket
+
+    def without(family=socket.AF_INET, *arguments, **options):
+        if family == socket.AF_INET6:
+            raise OSError(number, os.strerror(number))
+        return made(family, *arguments, **options)
+
+    monkeypatch.setattr("smtpkit.endpoints.socket.socket", without)
+    for host in ("", "localhost"):
+        monkeypatch.setattr(
+            "smtpkit.endpoints.socket.getaddrinfo",
+            lambda *_, **__: [(socket.AF_INET6, 1, 6, "", ("::1", 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))],
+        )
+        (sock,) = Listener(host, 0).open()
+        assert sock.family == socket.AF_INET
+        sock.close()
+    assert len(caplog.records) == 2
+    assert "cannot listen on ::1 port 0: " in caplog.text
+    monkeypatch.setattr(
+        "smtpkit.endpoints.socket.getaddrinfo", lambda *_, **__: [(socket.AF_INET6, 1, 6, "", ("::1", 0))]
+    )
+    with pytest.raises(OSError, match="cannot listen on ::1"):
+        Listener("::1", 0).open()
