@@ -70,9 +70,8 @@ class Victim:
         until = monotonic() + seconds
         while True:
             facts = self.facts()
-            if (
-                not facts["connections"] and facts["files"] <= files and facts["threads"] <= threads
-            ) or monotonic() >= until:
+            over = not facts["connections"] and facts["files"] <= files and facts["threads"] <= threads
+            if over or monotonic() >= until:
                 return facts
             sleep(0.05)
 

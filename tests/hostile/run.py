@@ -1,6 +1,6 @@
 """Hostile peers against both servers, all on loopback, bounded in number and time.
 
-`python tests/hostile/run.py` takes a minute and a half; `--quick` a few seconds for each scenario, with fewer clients.
+`python tests/hostile/run.py` takes a minute; `--quick` a few seconds for each scenario, with fewer clients.
 """
 
 import argparse

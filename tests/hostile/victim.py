@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,9 @@ async def serve_asyncio(limits: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
     async with smtpkit.asyncio.serve(AsyncioSession, **settings(limits)) as server:
         ports(server)
-        while await loop.run_in_executor(None, sys.stdin.readline):
-            answer(server)
+        with ThreadPoolExecutor(1) as reading:  # of the loop's own there may be one more for each question
+            while await loop.run_in_executor(reading, sys.stdin.readline):
+                answer(server)
 
 
 def serve_sync(limits: dict[str, Any]) -> None:
