@@ -57,6 +57,8 @@ def network(parser: "ArgumentParser", arguments: "Namespace") -> "dict[str, Any]
     """The arguments of `serve()` for all these but the endpoints themselves."""
     if arguments.unix_mode is not None and arguments.unix is None:
         parser.error("--unix-mode needs --unix")
+    if arguments.proxy_protocol and arguments.trust is None:
+        parser.error("--proxy-protocol needs --trust, the address of the proxy: anybody could say who he is")
     settings: dict[str, Any] = {
         "lmtp": arguments.lmtp,
         "hostname": arguments.hostname,
@@ -90,7 +92,7 @@ def _configure_endpoints(parser: "ArgumentParser") -> None:
     where.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that share the work")
     where.add_argument("--lmtp", action="store_true", help="speak LMTP")
     where.add_argument("--hostname", help="what the server calls itself")
-    where.add_argument("--proxy-protocol", action="store_true", help="a PROXY header comes first on each connection")
+    where.add_argument("--proxy-protocol", action="store_true", help="a PROXY header comes first on each connection; with --trust")
     where.add_argument(
         "--trust",
         action="append",

@@ -27,6 +27,7 @@ USAGE = [
     (["serve", "--auth", "u:secret", "--unix", "s", "--port", "0"], "--allow-auth-in-clear"),
     (["serve", "--auth", "u:secret", "--unix", "s", "--host", "::1"], "--allow-auth-in-clear"),
     (["serve", "--auth", "u:secret", "--unix", "s", "--systemd"], "--allow-auth-in-clear"),
+    (["serve", "--proxy-protocol"], "needs --trust"),
     (["serve", "--auth", "secret", "--allow-auth-in-clear"], "USER:PASSWORD"),
     (["serve", "--auth", ":secret", "--allow-auth-in-clear"], "USER:PASSWORD"),
     (["serve", "--auth", "secret:", "--allow-auth-in-clear"], "USER:PASSWORD"),

@@ -127,7 +127,7 @@ def test_xclient_is_for_trusted_addresses(serving):
 
 
 def test_a_proxy_header_says_who_the_client_is(serving):
-    server = serving("--proxy-protocol", "--log-level", "info")
+    server = serving("--proxy-protocol", "--trust", "127.0.0.1", "--log-level", "info")
     lines = ["EHLO c.example", "MAIL FROM:<>", "RCPT TO:<b@b.example>", "DATA", "hi\r\n.", "QUIT"]
     with socket.create_connection(("127.0.0.1", server.port), 20) as sock:
         sock.sendall(b"PROXY TCP4 192.0.2.7 198.51.100.2 40000 25\r\n")
