@@ -92,7 +92,9 @@ def _configure_endpoints(parser: "ArgumentParser") -> None:
     where.add_argument("--workers", type=positive, default=1, metavar="N", help="processes that share the work")
     where.add_argument("--lmtp", action="store_true", help="speak LMTP")
     where.add_argument("--hostname", help="what the server calls itself")
-    where.add_argument("--proxy-protocol", action="store_true", help="a PROXY header comes first on each connection; with --trust")
+    where.add_argument(
+        "--proxy-protocol", action="store_true", help="a PROXY header comes first on each connection; with --trust"
+    )
     where.add_argument(
         "--trust",
         action="append",
