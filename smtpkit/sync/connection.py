@@ -78,7 +78,7 @@ class Connection:
             serve=self._serve,
             ended=self._ended,
             unread=limits.unread_before_login if auth is not None and auth.required else limits.unread,
-            turn=server._turn,
+            turns=server._turns,
         )
 
     def overdue(self) -> None:

@@ -10,6 +10,7 @@ from smtpkit.sync.connection import Connection
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.sockets import Acceptor
 from smtpkit.sync.transport import Transport
+from smtpkit.sync.turns import Turns
 from smtpkit.sync.waiting import Watchdog, wait
 
 __all__ = ["Server", "serve"]
@@ -50,7 +51,7 @@ class Server:
         self._acceptor = Acceptor(self._connected)
         self._connections: set[Connection] = set()
         self._lock = Lock()
-        self._turn = Lock()
+        self._turns = Turns()
         self._closed = Event()
         self._gone = Event()
         self._watch = ServerWatch(settings.ledger, settings.observer)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.client_driver import ClientDriver
     from smtpkit.protocol.server_driver import ServerDriver
+    from smtpkit.sync.turns import Turns
 
 _BUFFER = 64 * 1024  # larger reads cost an mmap each
 _AT_HAND = int(socket.MSG_DONTWAIT)  # these two without their Enum, which costs more than the rest of the call
@@ -41,7 +42,7 @@ class Transport:
         serve: called with the first need that is not READ or WRITE.
         ended: called when `serve` has returned and the connection is closed.
         unread: for the asyncio twin; here nothing is read before it is wanted.
-        turn: a lock that all connections of a server share; who has it runs the driver.
+        turns: of all connections of a server: whose turn it is runs the driver.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Transport:
         serve: "Callable[[Any], None] | None" = None,
         ended: "Callable[[], None] | None" = None,
         unread: int = 0,
-        turn: "threading.Lock | None" = None,
+        turns: "Turns | None" = None,
     ) -> None:
         self.driver = driver
         self.unread = unread
@@ -69,7 +70,7 @@ class Transport:
         self._seen = -1
         self._timeouts = {_RECEIVE: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
-        self._turn = turn
+        self._turns = turns
         self._waited = 0.0  # seconds that were spent waiting for octets
         self._waiting = False  # in recv, between transactions
         self._ending = False
@@ -83,14 +84,14 @@ class Transport:
             step: what gives needs, such as `driver.next`.
             answer: to the last need.
         """
-        driver, turn = self.driver, self._turn
+        driver, turns = self.driver, self._turns
         while True:
-            if turn is None:
+            if turns is None:
                 need = step(answer)
             else:
                 # Threads that have something to do wait in this line, and not for the interpreter, which hands
-                # itself on after milliseconds only: among hundreds that would be seconds.
-                with turn:
+                # itself on after milliseconds, and to anybody: among hundreds that would be seconds.
+                with turns:
                     need = step(answer)
             answer = None
             if need is READ:

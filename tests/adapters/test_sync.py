@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import socket
+import sys
 import threading
 from time import monotonic
 
@@ -10,6 +11,7 @@ import pytest
 
 import smtpkit.sync
 from smtpkit import ConnectionLost, Limits, Noop, RemoteProtocolError, Timeout, Timeouts
+from smtpkit.sync.turns import Turns
 
 BODY = b"Subject: test\r\n\r\ntext\r\n"
 
@@ -118,3 +120,69 @@ def test_a_peer_that_does_not_read_is_waited_for_so_long():
                 pass
         with pytest.raises(Timeout):
             smtpkit.sync.connect("server.example", sock=own, timeouts=0.05)
+
+
+# Turns
+
+
+def test_turns_come_in_the_order_of_asking():
+    turns, order = Turns(), []
+
+    def take(number):
+        with turns:
+            order.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
+    with turns:
+        for number, thread in enumerate(threads):
+            thread.start()
+            while len(turns._waiting) <= number:
+                threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join(20)
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_nobody_waits_for_ever_and_nobody_shares_a_turn():
+    turns, inside, seen = Turns(), [], []
+
+    def take_many():
+        for _ in range(300):
+            with turns:
+                inside.append(None)
+                seen.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=take_many, daemon=True) for _ in range(8)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen == [1] * 2400
+
+
+def test_a_turn_that_was_handed_on_already_is_free_again():
+    class Emptied(list):
+        def popleft(self):
+            self.clear()
+            raise IndexError
+
+    turns = Turns()
+    turns._waiting = Emptied([None])
+    turns._hand_on()
+    with turns:
+        assert turns._lock.locked()
+    assert not turns._lock.locked()
+
+
+def test_a_turn_ends_with_what_is_raised_in_it():
+    turns = Turns()
+    with pytest.raises(LookupError), turns:
+        raise LookupError
+    with turns:
+        pass
