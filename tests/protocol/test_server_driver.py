@@ -459,6 +459,20 @@ class TestShutDown:
         adapter = ready(hooks={"on_mail": lambda command: adapter.driver.shut_down() or Reply(550, "no")})
         assert codes(adapter.say(DATA)) == [550, 421]
 
+    @pytest.mark.parametrize(
+        ("hook", "said"),
+        [("on_mail", [421]), ("on_rcpt", [250, 421]), ("on_message", [250, 250, 354, 421]), ("on_login", [421])],
+    )
+    @pytest.mark.parametrize("late", [None, Reply(550, "late")])
+    def test_what_a_hook_answers_that_hangs_is_ignored(self, hook, said, late):
+        def hang(argument):
+            adapter.driver.dismiss(Reply(421, "too long", "4.3.0"))
+            return late
+
+        adapter = ready(with_login() if hook == "on_login" else None, hooks={hook: hang})
+        assert codes(adapter.say(LOGIN if hook == "on_login" else DATA + b"hi\r\n.\r\nNOOP\r\n")) == said
+        assert adapter.closed
+
 
 class TestWaits:
     def test_a_wait_begins_when_something_was_written(self):
