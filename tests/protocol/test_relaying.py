@@ -78,6 +78,12 @@ def test_an_older_return_path_is_none_of_a_relays_business(play, ready):
     assert onward(play, core, ["C: DATA", "S: 354 go", *content, "S: 550 no"], chunks).result == [Reply(550, "no")]
 
 
+def test_a_header_that_ends_in_the_middle_of_a_line_is_whole(play, ready):
+    core = in_transaction(play, ready())
+    content = [*TOP, date(), "C: X: x", "C: Y: y", "C: ."]
+    assert onward(play, core, ["C: DATA", "S: 354 go", *content, "S: 250 ok"], (b"X: x\r\nY", b": y")).result
+
+
 def test_a_refusal_of_data_is_the_verdict(play, ready):
     core = in_transaction(play, ready())
     assert onward(play, core, ["C: DATA", "S: 451 4.3.0 later"]).result == (Reply(451, "later", "4.3.0"),)
