@@ -182,12 +182,12 @@ class Connection:
 
     def _caught_up(self) -> None:
         # The call that was overdue has come to its end.
-        if self._stubborn is not None:
-            self._stubborn.cancel()
-            self._stubborn = None
-        task = current_task()
+        task, timer = current_task(), self._stubborn
         assert task is not None
+        assert timer is not None
         task.uncancel()
+        timer.cancel()
+        self._stubborn = None
 
     async def _answer(self, need: "Call") -> "Any":
         # What the hook returns; what it raises is an answer too.
