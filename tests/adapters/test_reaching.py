@@ -19,30 +19,50 @@ def _text(host):
     return host.decode() if isinstance(host, bytes) else host
 
 
+def bound(*addresses):
+    """A socket on each address, all on one port that was free on each."""
+    while True:
+        first = socket.socket()
+        first.bind((addresses[0], 0))
+        port, sockets = first.getsockname()[1], [first]
+        try:
+            for address in addresses[1:]:
+                sockets.append(socket.socket())
+                sockets[-1].bind((address, port))
+        except OSError:
+            for sock in sockets:
+                sock.close()
+        else:
+            return port, sockets
+
+
 @contextmanager
-def listening(address, port=0):
-    with socket.socket() as sock:
-        sock.bind((address, port))
+def listening(address):
+    _, (sock,) = bound(address)
+    with sock:
         sock.listen()
         yield sock
 
 
 @contextmanager
-def silent(address, port):
-    """An address that answers no SYN: its queue is full."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address, port))
-        sock.listen(0)
-        filling = [socket.socket() for _ in range(3)]
-        try:
-            for each in filling:
-                each.setblocking(False)
-                each.connect_ex((address, port))
-            yield
-        finally:
-            for each in filling:
-                each.close()
+def silent(*addresses, beside=None):
+    """Addresses that answer no SYN, since their queue is full; gives their port, and a socket that listens beside."""
+    port, sockets = bound(*addresses, *([beside] if beside else []))
+    listener = sockets.pop() if beside else None
+    filling = []
+    try:
+        for sock in sockets:
+            sock.listen(0)
+            for _ in range(3):
+                filling.append(socket.socket())
+                filling[-1].setblocking(False)
+                filling[-1].connect_ex(sock.getsockname())
+        if listener is not None:
+            listener.listen()
+        yield port, listener
+    finally:
+        for sock in (*filling, *sockets, *([listener] if listener else [])):
+            sock.close()
 
 
 @pytest.fixture
@@ -116,7 +136,7 @@ async def test_an_address_that_refuses_costs_nothing(kit, addresses_of):
 
 
 async def test_an_address_that_is_silent_costs_a_quarter_of_a_second(kit, addresses_of):
-    with listening("127.0.0.3") as sock, silent("127.0.0.2", port := sock.getsockname()[1]):
+    with silent("127.0.0.2", beside="127.0.0.3") as (port, sock):
         addresses_of("mail.example", "127.0.0.2", "127.0.0.3")
         server = asyncio.create_task(greet(sock))
         began = time.monotonic()
@@ -140,18 +160,14 @@ async def test_the_error_says_what_became_of_each_address(kit, addresses_of):
 
 
 async def test_the_time_out_says_which_addresses_were_silent(kit, addresses_of):
-    with listening("127.0.0.9") as sock:
-        port = sock.getsockname()[1]
-    with silent("127.0.0.2", port), silent("127.0.0.3", port):
+    with silent("127.0.0.2", "127.0.0.3") as (port, _):
         addresses_of("mail.example", "127.0.0.4", "127.0.0.2", "127.0.0.3")
         with pytest.raises(Timeout, match=r"within 0\.5 s: 127\.0\.0\.2, 127\.0\.0\.3 did not answer in time"):
             await kit.connected(("mail.example", port), deadline=0.5)
 
 
 async def test_one_silent_address_is_named_too(kit):
-    with listening("127.0.0.9") as sock:
-        port = sock.getsockname()[1]
-    with silent("127.0.0.2", port), pytest.raises(Timeout, match=r"127\.0\.0\.2 did not answer in time"):
+    with silent("127.0.0.2") as (port, _), pytest.raises(Timeout, match=r"127\.0\.0\.2 did not answer in time"):
         await kit.connected(("127.0.0.2", port), deadline=0.3)
 
 

@@ -726,7 +726,30 @@ V1 = b"PROXY TCP4 192.0.2.7 198.51.100.2 40000 25\r\n"
 V2 = bytes(ProxyHeader("TCP6", "2001:db8::7", 40000, "2001:db8::2", 25))
 
 
+class TestForwarded:
+    """XFORWARD speaks of one message (Postfix's XFORWARD_README)."""
+
+    TOLD = b"XFORWARD NAME=spike.example ADDR=192.0.2.7\r\n"
+
+    @pytest.mark.parametrize("rest", [DATA + b"hi\r\n.\r\n", TRANSACTION + b"RSET\r\n"])
+    def test_what_it_told_is_forgotten_with_its_message(self, rest):
+        adapter = ready(config(extensions=["XFORWARD"]), {"on_command": Reply(250, "Ok")})
+        assert codes(adapter.say(self.TOLD)) == [250]
+        assert adapter.session.forwarded == {"NAME": "spike.example", "ADDR": "192.0.2.7"}
+        adapter.say(rest)
+        assert adapter.session.forwarded == {}
+
+
 class TestProxyHeader:
+    def test_who_counts_addresses_is_told_when_it_has_come(self):
+        adapter = Adapter(config(), proxy_protocol=True)
+        peers = []
+        adapter.driver.introduced = lambda: peers.append(adapter.session.peer)
+        adapter.say(V1[:9])
+        assert peers == []
+        adapter.say(V1[9:])
+        assert peers == [("192.0.2.7", 40000)]
+
     @pytest.mark.parametrize(("header", "peer"), [(V1, ("192.0.2.7", 40000)), (V2, ("2001:db8::7", 40000))])
     @pytest.mark.parametrize("behind", [b"", b"EHLO c.example\r\n"])
     def test_it_says_who_the_peer_is_wherever_it_is_cut(self, header, peer, behind):
