@@ -138,6 +138,8 @@ def test_a_server_that_goes_away_in_the_body_has_not_taken_it(loop):
 def test_what_the_server_says_in_the_body_is_heard(loop, body, then):
     expected = MessageRefused if then == "silent" or loop.hears_last_words else (MessageRefused, ConnectionLost)
     words = (*AT_DATA, b"552 5.3.4 Too large\r\n")
+    # What comes when the line is full already is read once the write has taken too long.
+    timeouts = Timeouts(PATIENCE, body=1)
     with script(*words, silent=then == "silent") as address, pytest.raises(expected) as caught:
-        loop.send(address, "a@a.example", TO[:1], body)
+        loop.send(address, "a@a.example", TO[:1], body, timeouts=timeouts)
     assert Verdict.UNKNOWN not in {outcome.verdict for outcome in caught.value.recipients.values()}
