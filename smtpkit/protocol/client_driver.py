@@ -7,6 +7,7 @@ from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, REWIND, UPGRAD
 from smtpkit.protocol.outgoing import PIECE
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.protocol.timeouts import STANDARD_TIMEOUTS
+from smtpkit.wire.commands import Quit
 
 __all__ = ["ClientDriver"]
 
@@ -96,10 +97,20 @@ class ClientDriver(Driver):
         return fallen or core.closing is not None or core.transport is not Transport.READ  # as when it is closed
 
     @property
+    def alive(self) -> bool:
+        """Whether the connection can carry another exchange, and nothing has come unasked."""
+        return not self.broken and self.core.quiet
+
+    def take_leave(self) -> None:
+        """Queue QUIT where it may be said; its answer is not waited for."""
+        if self.alive:
+            self.core.send(Quit())
+
+    @property
     def reusable(self) -> bool:
         """Whether the connection can carry another message, as far as what was received tells."""
         core = self.core
-        return not self.broken and core.quiet and not core.use.exhausted(core.capabilities.limits)
+        return self.alive and not core.use.exhausted(core.capabilities.limits)
 
     @property
     def _stage(self) -> str:

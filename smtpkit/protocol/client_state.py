@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from smtpkit.protocol.config import ClientConfig
+    from smtpkit.protocol.extensions import Extension
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.wire.dots import DotStuffer
@@ -134,6 +135,11 @@ class ClientState:
         step = self._owed[0]
         return END_OF_DATA if step == LAST_CHUNK else step
 
+    def missing(self, verb: str) -> "Extension | None":
+        """The extension that a verb belongs to, where the server does not offer it; None where nothing is missing."""
+        extension = None if verb in _ALWAYS_THERE else self.config.owners.verbs.get(verb)
+        return None if extension is None or extension.keyword in self.capabilities else extension
+
     def _close(self) -> None:
         self.state = self._ahead = State.CLOSED
         self.transport = Transport.CLOSE
@@ -159,8 +165,7 @@ class ClientState:
     def _may_be_said(self, verb: str) -> bool:
         if verb in (END_OF_DATA, LAST_CHUNK):
             return False
-        extension = self.config.owners.verbs.get(verb)
-        return extension is None or extension.keyword in self.capabilities or verb in _ALWAYS_THERE
+        return self.missing(verb) is None
 
     def _violation(self, what: str, octets: bytes, expected: str = "") -> RemoteProtocolError:
         state, waiting = self.state.value, self.waiting_for

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     TLSPolicy = Literal["implicit", "required", "if-offered", "off"]
 
 _NO_EHLO = frozenset({500, 502, 504, 550})  # answers of servers that know HELO only (RFC 5321 section 3.2)
-_ALWAYS_THERE = frozenset({"VRFY", "EXPN", "HELP"})  # with or without their keyword (RFC 5321 section 4.5.1)
 
 
 def greeting() -> "Generator[Wanted, Sequence[Reply], Reply]":
@@ -106,8 +105,8 @@ def command(item: Command, client: "ClientConnection | None" = None) -> "Generat
         NotSupported: the server does not offer the extension that the command belongs to.
     """
     if client is not None and client.state is not State.CONNECTED:  # before any hello nothing is known
-        extension = None if item.verb in _ALWAYS_THERE else client.config.owners.verbs.get(item.verb)
-        if extension is not None and extension.keyword not in client.capabilities:
+        extension = client.missing(item.verb)
+        if extension is not None:
             name = extension.keyword
             raise NotSupported(f"{item.verb} needs {name}, which the server does not offer", extension=name)
     (reply,) = yield (item,)

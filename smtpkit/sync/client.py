@@ -15,7 +15,6 @@ from smtpkit.sync.captured import Captured
 from smtpkit.sync.sockets import dial
 from smtpkit.sync.transport import Transport
 from smtpkit.watching import ClientStats, Observer, Watch
-from smtpkit.wire.commands import Quit
 
 __all__ = ["Client", "connect", "send_message"]
 
@@ -166,7 +165,7 @@ class Client:
         if self._transport.closed or self._busy or self._cause is not None:
             return False
         self._transport.look()
-        return self._core.quiet and not self._driver.broken
+        return self._driver.alive
 
     @property
     def _is_reusable(self) -> bool:
@@ -175,7 +174,7 @@ class Client:
     def _leave(self) -> None:
         # As close(), but without waiting for the answer.
         if self._is_alive:
-            self._core.send(Quit())
+            self._driver.take_leave()
         self._transport.close()
         self._watch.closed(self)
 

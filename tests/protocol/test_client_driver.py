@@ -637,3 +637,15 @@ def test_a_connection_that_was_lost_or_has_a_transaction_open_is_not_used_again(
     assert driver.next() is DONE
     assert not driver.broken
     assert not driver.reusable
+
+
+def test_leave_is_taken_where_quit_may_be_said(ready):
+    driver = ClientDriver(ready("PIPELINING"))
+    driver.take_leave()
+    assert driver.take() == b"QUIT\r\n"
+    assert not driver.alive
+    for octets in (b"421 going\r\n", b""):
+        driver = ClientDriver(ready("PIPELINING"))
+        driver.receive(octets)
+        driver.take_leave()
+        assert driver.take() == b""
