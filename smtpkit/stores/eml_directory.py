@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smtpkit.protocol.header_filter import MOST_HOPS
+from smtpkit.stores.delivering import FileDelivery
 from smtpkit.stores.describing import described
 from smtpkit.stores.disk import Undone, make_directory, open_private, sync_directory
 from smtpkit.stores.incoming import Incoming
@@ -14,8 +15,7 @@ __all__ = ["EmlDirectory"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from io import BufferedWriter
-    from typing import Any
+    from typing import IO, Any
 
     from smtpkit.protocol.envelope import Envelope
     from smtpkit.protocol.session import SessionFacts
@@ -61,33 +61,19 @@ class EmlDirectory:
         return Delivery(self.path, incoming, described(envelope, session, incoming.identifier, incoming.time))
 
 
-class Delivery:
+class Delivery(FileDelivery):
     """One message on its way into the directory; `EmlDirectory.begin()` makes it.
 
     After an error, and after `abort()`, nothing of the message is left.
     """
 
-    __slots__ = ("_content", "_description", "_file", "_incoming", "_path")
+    __slots__ = ("_content", "_description", "_path")
 
     def __init__(self, path: Path, incoming: Incoming, description: "dict[str, Any]") -> None:
-        self._incoming = incoming
         self._description = description
         self._path = path
         self._content = path / f"{incoming.name}.eml"
-        self._file: BufferedWriter | None = None
-        with Undone(self):
-            self._file = _made(self._content)
-            self._file.write(incoming.top)
-
-    def write(self, octets: bytes) -> None:
-        """Add a piece of the content.
-
-        Raises:
-            ReplyError: the disk is full (452 4.3.1), or the message goes round in circles (554 5.4.6).
-            OSError: it cannot be written.
-        """
-        with Undone(self):
-            self._open_file().write(self._incoming.feed(octets))
+        super().__init__(incoming, lambda: _made(self._content))
 
     def commit(self) -> None:
         """Have both files on the disk, under their names.
@@ -108,36 +94,26 @@ class Delivery:
                 sync_directory(self._path)  # the second name is never there without the first
         self._file = None
 
-    def abort(self) -> None:
-        """Remove what there is of the message; never raises."""
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(OSError):
-                file.close()
-            for path in (self._envelope, self._content):
-                for each in (path, _unfinished(path)):
-                    with suppress(OSError):
-                        each.unlink()
+    def _remove(self) -> None:
+        for path in (self._envelope, self._content):
+            for each in (path, _unfinished(path)):
+                with suppress(OSError):
+                    each.unlink()
 
     @property
     def _envelope(self) -> Path:
         return self._content.with_suffix(".json")
-
-    def _open_file(self) -> "BufferedWriter":
-        if self._file is None:
-            raise ValueError("the delivery has failed, or was aborted")
-        return self._file
 
 
 def _unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}.tmp")
 
 
-def _made(path: Path) -> "BufferedWriter":
+def _made(path: Path) -> "IO[bytes]":
     return open(_unfinished(path), "xb", opener=open_private)
 
 
-def _finish(file: "BufferedWriter", octets: bytes = b"") -> None:
+def _finish(file: "IO[bytes]", octets: bytes = b"") -> None:
     with file:  # some file systems tell of a full disk only when it is closed
         file.write(octets)
         file.flush()

@@ -13,6 +13,7 @@ from logging import INFO, WARNING, getLogger
 from smtpkit.errors import ReplyError
 from smtpkit.printable import printable
 from smtpkit.protocol.header_filter import MOST_HOPS
+from smtpkit.stores.delivering import FileDelivery
 from smtpkit.stores.disk import Undone
 from smtpkit.stores.incoming import Incoming
 from smtpkit.stores.sysexits import SYSEXITS, reply_to_status
@@ -101,30 +102,16 @@ class Exec:
         return Delivery(self, incoming, {**own, **told, **self.environment}, session.id)
 
 
-class Delivery:
+class Delivery(FileDelivery):
     """One message on its way to the program; `Exec.begin()` makes it."""
 
-    __slots__ = ("_environment", "_incoming", "_session", "_spool", "_store")
+    __slots__ = ("_environment", "_session", "_store")
 
     def __init__(self, store: Exec, incoming: Incoming, environment: "dict[str, str]", session: str) -> None:
         self._store = store
-        self._incoming = incoming
         self._environment = environment
         self._session = session
-        self._spool: IO[bytes] | None = None
-        with Undone(self):
-            self._spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed by abort)
-            self._spool.write(incoming.top)
-
-    def write(self, octets: bytes) -> None:
-        """Add a piece of the content.
-
-        Raises:
-            ReplyError: the disk is full (452 4.3.1), or the message goes round in circles (554 5.4.6).
-            OSError: it cannot be written.
-        """
-        with Undone(self):
-            self._open_spool().write(self._incoming.feed(octets))
+        super().__init__(incoming, tempfile.TemporaryFile)
 
     def commit(self) -> Reply | None:
         """Run the program.
@@ -137,20 +124,13 @@ class Delivery:
             OSError: the program cannot be run.
         """
         with Undone(self):
-            spool = self._open_spool()
+            spool = self._open_file()
             spool.write(self._incoming.finish())
             spool.flush()
             spool.seek(0)
             reply = self._run(spool)
         self.abort()
         return reply
-
-    def abort(self) -> None:
-        """Forget the message; never raises."""
-        spool, self._spool = self._spool, None
-        if spool is not None:
-            with suppress(OSError):
-                spool.close()
 
     def _run(self, spool: "IO[bytes]") -> Reply | None:
         store = self._store
@@ -182,11 +162,6 @@ class Delivery:
         line = complaint.lstrip().partition(b"\n")[0].decode("utf-8", "backslashreplace").rstrip()
         said = f": {printable(line)}" if line else ""
         getLogger("smtpkit.server").log(level, "%s %s %s%s", self._session, self._store.arguments[0], what, said)
-
-    def _open_spool(self) -> "IO[bytes]":
-        if self._spool is None:
-            raise ValueError("the delivery has failed, or was aborted")
-        return self._spool
 
 
 def _told(envelope: "Envelope", session: "SessionFacts", identifier: str) -> "dict[str, str]":

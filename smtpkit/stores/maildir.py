@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smtpkit.protocol.header_filter import MOST_HOPS
+from smtpkit.stores.delivering import FileDelivery
 from smtpkit.stores.disk import Undone, make_directory, open_private, sync_directory
 from smtpkit.stores.incoming import Incoming
 
@@ -13,8 +14,6 @@ __all__ = ["Maildir"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from io import BufferedWriter
-
     from smtpkit.protocol.envelope import Envelope
     from smtpkit.protocol.session import SessionFacts
 
@@ -68,13 +67,13 @@ class Maildir:
         )
 
 
-class Delivery:
+class Delivery(FileDelivery):
     """One message on its way into a Maildir; `Maildir.begin()` makes it.
 
     After an error, and after `abort()`, nothing of the message is left.
     """
 
-    __slots__ = ("_file", "_incoming", "_new", "_tmp")
+    __slots__ = ("_new", "_tmp")
 
     def __init__(self, path: Path, incoming: Incoming) -> None:
         # As https://cr.yp.to/proto/maildir.html asks: time, what is unique on this host, and the host.
@@ -82,21 +81,7 @@ class Delivery:
         name = f"{incoming.name}.{host}"
         self._tmp = path / "tmp" / name
         self._new = path / "new" / name
-        self._incoming = incoming
-        self._file: BufferedWriter | None = None
-        with Undone(self):
-            self._file = open(self._tmp, "xb", opener=open_private)  # noqa: SIM115 (closed by commit or abort)
-            self._file.write(incoming.top)
-
-    def write(self, octets: bytes) -> None:
-        """Add a piece of the content.
-
-        Raises:
-            ReplyError: the disk is full (452 4.3.1), or the message goes round in circles (554 5.4.6).
-            OSError: it cannot be written.
-        """
-        with Undone(self):
-            self._open_file().write(self._incoming.feed(octets))
+        super().__init__(incoming, lambda: open(self._tmp, "xb", opener=open_private))  # noqa: SIM115 (the base closes it)
 
     def commit(self) -> None:
         """Have the message on the disk, under its name.
@@ -115,17 +100,7 @@ class Delivery:
             sync_directory(self._new.parent)
         self._file = None
 
-    def abort(self) -> None:
-        """Remove what there is of the message; never raises."""
-        file, self._file = self._file, None
-        if file is not None:
+    def _remove(self) -> None:
+        for path in (self._tmp, self._new):
             with suppress(OSError):
-                file.close()
-            for path in (self._tmp, self._new):
-                with suppress(OSError):
-                    path.unlink()
-
-    def _open_file(self) -> "BufferedWriter":
-        if self._file is None:
-            raise ValueError("the delivery has failed, or was aborted")
-        return self._file
+                path.unlink()

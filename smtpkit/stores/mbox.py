@@ -11,6 +11,7 @@ from threading import Lock
 
 from smtpkit.errors import ReplyError
 from smtpkit.protocol.header_filter import MOST_HOPS
+from smtpkit.stores.delivering import FileDelivery
 from smtpkit.stores.disk import Undone, make_directory, open_private, sync_directory
 from smtpkit.stores.incoming import Incoming
 from smtpkit.stores.locking import MailboxLock
@@ -106,33 +107,19 @@ class Mbox:
         return MailboxLock(self._threads, self.path, number, timeout=self.lock_timeout, dot_lock=self.dot_lock)
 
 
-class Delivery:
+class Delivery(FileDelivery):
     """One message on its way into an mbox; `Mbox.begin()` makes it.
 
     After an error, and after `abort()`, nothing of the message is left.
     """
 
-    __slots__ = ("_heading", "_incoming", "_quoter", "_spool", "_store")
+    __slots__ = ("_heading", "_quoter", "_store")
 
     def __init__(self, store: Mbox, incoming: Incoming, heading: bytes) -> None:
         self._store = store
-        self._incoming = incoming
         self._heading = heading
         self._quoter = FromQuoter()
-        self._spool: IO[bytes] | None = None
-        with Undone(self):
-            self._spool = tempfile.TemporaryFile(dir=store.spool_directory)  # noqa: SIM115 (closed by commit or abort)
-            self._spool.write(self._quoter.feed(incoming.top))
-
-    def write(self, octets: bytes) -> None:
-        """Add a piece of the content.
-
-        Raises:
-            ReplyError: the disk is full (452 4.3.1), or the message goes round in circles (554 5.4.6).
-            OSError: it cannot be written.
-        """
-        with Undone(self):
-            self._open_spool().write(self._quoter.feed(self._incoming.feed(octets)))
+        super().__init__(incoming, lambda: tempfile.TemporaryFile(dir=store.spool_directory))  # noqa: SIM115 (the base closes it)
 
     def commit(self) -> None:
         """Have the message on the disk, at the end of the mailbox.
@@ -143,19 +130,15 @@ class Delivery:
         """
         store = self._store
         with Undone(self):
-            spool = self._open_spool()
-            spool.write(self._quoter.feed(self._incoming.finish()))
+            spool = self._open_file()
+            spool.write(self._kept(self._incoming.finish()))
             spool.write(self._quoter.finish())
             with store.opened() as file, store.locked(file):
                 self._append(file, spool)
         self.abort()  # closes the unnamed file, which is all that is left
 
-    def abort(self) -> None:
-        """Remove what there is of the message; never raises."""
-        spool, self._spool = self._spool, None
-        if spool is not None:
-            with suppress(OSError):
-                spool.close()
+    def _kept(self, octets: bytes) -> bytes:
+        return self._quoter.feed(octets)
 
     def _append(self, file: "FileIO", spool: "IO[bytes]") -> None:
         number = file.fileno()
@@ -174,11 +157,6 @@ class Delivery:
                 os.ftruncate(number, before)
                 os.fsync(number)
             raise
-
-    def _open_spool(self) -> "IO[bytes]":
-        if self._spool is None:
-            raise ValueError("the delivery has failed, or was aborted")
-        return self._spool
 
 
 class FromQuoter:
