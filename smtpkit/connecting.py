@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ClientSettings:
-    """How to connect; the arguments are those of `connect()`.
+    """How to connect; the arguments are those of `connect()`, and so are the defaults.
 
     Raises:
         ValueError: they do not fit together.
@@ -35,23 +35,23 @@ class ClientSettings:
     def __init__(
         self,
         where: str,
-        port: int | None,
+        port: int | None = None,
         *,
-        tls: str | None,
-        ssl_context: "ssl.SSLContext | None",
-        cafile: str | None,
-        fingerprint: str | None,
-        client_certificate: "str | tuple[str, str] | None",
-        server_hostname: str | None,
-        unverified_tls: bool,
-        auth: "Any",
-        allow_auth_in_clear: bool,
-        timeouts: Timeouts | float | None,
-        deadline: float | None,
-        local_hostname: str | None,
-        local_address: "tuple[str, int] | None",
-        sock: "socket.socket | None",
-        transcript: "Transcript | None",
+        tls: str | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
+        cafile: str | None = None,
+        fingerprint: str | None = None,
+        client_certificate: "str | tuple[str, str] | None" = None,
+        server_hostname: str | None = None,
+        unverified_tls: bool = False,
+        auth: "Any" = None,
+        allow_auth_in_clear: bool = False,
+        timeouts: Timeouts | float | None = None,
+        deadline: float | None = None,
+        local_hostname: str | None = None,
+        local_address: "tuple[str, int] | None" = None,
+        sock: "socket.socket | None" = None,
+        transcript: "Transcript | None" = None,
         extensions: "Iterable[Extension]" = (),
         observer: "Observer | None" = None,
     ) -> None:
@@ -72,6 +72,25 @@ class ClientSettings:
             unverified_tls,
         )
         self._allow_auth_in_clear = allow_auth_in_clear or target.is_local
+
+    @classmethod
+    def of_many(cls, owner: str, where: str, port: int | None, options: "dict[str, Any]") -> "ClientSettings":
+        """The settings of who makes connections as they are needed.
+
+        Args:
+            owner: the class that is called with these options.
+            where, port, options: of `connect()`.
+
+        Raises:
+            TypeError: there is no such option; it names the owner.
+            ValueError: they do not fit together, or there is a `sock`.
+        """
+        for name in options:
+            if name not in (cls.__init__.__kwdefaults__ or {}):
+                raise TypeError(f"{owner}() got an unexpected keyword argument {name!r}")
+        if options.get("sock") is not None:
+            raise ValueError(f"a {owner.lower()} makes its own connections: sock does not go with it")
+        return cls(where, port, **options)
 
     def connect_timeout(self, deadline: float | None) -> float:
         """Seconds for reaching the server, of those that `deadline` and the settings leave."""

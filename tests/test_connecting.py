@@ -1,11 +1,14 @@
 """What connect() makes of its arguments, and the words for what failed."""
 
 import errno
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
+import smtpkit.asyncio
+import smtpkit.sync
 from smtpkit.connecting import ClientSettings
 from smtpkit.errors import (
     AuthenticationError,
@@ -25,27 +28,34 @@ from smtpkit.wire.replies import Reply
 CA = str(Path(__file__).parent / "certificates" / "ca.pem")
 CLIENT = str(Path(__file__).parent / "certificates" / "client.pem")
 
-DEFAULTS = {
-    "tls": None,
-    "ssl_context": None,
-    "cafile": None,
-    "fingerprint": None,
-    "client_certificate": None,
-    "server_hostname": None,
-    "unverified_tls": False,
-    "auth": None,
-    "allow_auth_in_clear": False,
-    "timeouts": None,
-    "deadline": None,
-    "local_hostname": None,
-    "local_address": None,
-    "sock": None,
-    "transcript": None,
-}
-
 
 def settings(where="smtp://mail.example", port=None, **arguments):
-    return ClientSettings(where, port, **{**DEFAULTS, **arguments})
+    return ClientSettings(where, port, **arguments)
+
+
+@pytest.mark.parametrize("module", [smtpkit.sync, smtpkit.asyncio])
+def test_connect_takes_what_the_settings_take_with_the_same_defaults(module):
+    ours, theirs = (inspect.signature(each).parameters.values() for each in (module.connect, ClientSettings))
+    assert [(each.name, each.kind, each.default) for each in ours] == [
+        (each.name, each.kind, each.default) for each in theirs
+    ]
+
+
+def test_each_argument_of_connect_arrives():
+    given = {"timeouts": 3, "deadline": 4, "local_hostname": "me.example", "local_address": ("127.0.0.1", 0)}
+    made = smtpkit.asyncio.connect("mail.example", 2525, **given)._settings
+    assert (made.target.host, made.target.port) == ("mail.example", 2525)
+    assert (made.timeouts["MAIL"], made.deadline, made.config.hostname) == (3, 4, "me.example")
+    assert made.local_address == ("127.0.0.1", 0)
+
+
+@pytest.mark.parametrize("owner", ["Pool", "Relay"])
+@pytest.mark.parametrize("module", [smtpkit.sync, smtpkit.asyncio])
+def test_a_wrong_option_is_named_with_who_was_called(module, owner):
+    with pytest.raises(TypeError, match=rf"^{owner}\(\) got an unexpected keyword argument 'bogus'$"):
+        getattr(module, owner)("smtp://mail.example", bogus=1)
+    with pytest.raises(ValueError, match=rf"^a {owner.lower()} makes its own connections: sock does not go with it$"):
+        getattr(module, owner)("smtp://mail.example", sock=object())
 
 
 def hello_of(made, own_end):

@@ -5,7 +5,7 @@ from asyncio import Event
 from contextlib import asynccontextmanager
 from time import monotonic
 
-from smtpkit.asyncio.client import Client, connect
+from smtpkit.asyncio.client import Client
 from smtpkit.asyncio.waiting import wait
 from smtpkit.connecting import ClientSettings
 from smtpkit.errors import LocalProtocolError, SMTPError
@@ -46,6 +46,7 @@ class Pool:
         connect_options: of `connect()`, but `sock`; its deadline is the default of each send, waiting included.
 
     Raises:
+        TypeError: there is no such option.
         ValueError: the arguments do not fit together.
     """
 
@@ -61,10 +62,7 @@ class Pool:
         rate: float | None = None,
         **connect_options: "Any",
     ) -> None:
-        options = {**(connect.__kwdefaults__ or {}), **connect_options}
-        if options["sock"] is not None:
-            raise ValueError("a pool makes its own connections: sock does not go with it")
-        self._settings = ClientSettings(where, port, **options)
+        self._settings = ClientSettings.of_many("Pool", where, port, connect_options)
         self._limits = PoolLimits(size=size, max_messages=max_messages, max_idle=max_idle, max_age=max_age, rate=rate)
         self._begin_anew()
 

@@ -315,15 +315,7 @@ def connect(
         ValueError: the arguments do not fit together.
         ConnectionLost, Timeout, TLSError, AuthenticationError, ReplyError, NotSupported: what went wrong.
     """
-    # fmt: off
-    settings = ClientSettings(
-        where, port, tls=tls, ssl_context=ssl_context, cafile=cafile, fingerprint=fingerprint,
-        client_certificate=client_certificate, server_hostname=server_hostname, unverified_tls=unverified_tls,
-        auth=auth, allow_auth_in_clear=allow_auth_in_clear, timeouts=timeouts, deadline=deadline,
-        local_hostname=local_hostname, local_address=local_address, sock=sock, transcript=transcript,
-        extensions=extensions, observer=observer,
-    )
-    # fmt: on
+    settings = ClientSettings(**locals())  # every argument, by its name
     return _connected(settings)
 
 

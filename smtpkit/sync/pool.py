@@ -10,7 +10,7 @@ from smtpkit.connecting import ClientSettings
 from smtpkit.errors import SMTPError
 from smtpkit.pooling import PoolLimits, PoolState, PoolStats, Slot, Waiter, seconds_left
 from smtpkit.retrying import Delivery
-from smtpkit.sync.client import Client, connect
+from smtpkit.sync.client import Client
 from smtpkit.sync.waiting import wait
 
 __all__ = ["Pool"]
@@ -49,6 +49,7 @@ class Pool:
         connect_options: of `connect()`, but `sock`; its deadline is the default of each send, waiting included.
 
     Raises:
+        TypeError: there is no such option.
         ValueError: the arguments do not fit together.
     """
 
@@ -64,10 +65,7 @@ class Pool:
         rate: float | None = None,
         **connect_options: "Any",
     ) -> None:
-        options = {**(connect.__kwdefaults__ or {}), **connect_options}
-        if options["sock"] is not None:
-            raise ValueError("a pool makes its own connections: sock does not go with it")
-        self._settings = ClientSettings(where, port, **options)
+        self._settings = ClientSettings.of_many("Pool", where, port, connect_options)
         self._limits = PoolLimits(size=size, max_messages=max_messages, max_idle=max_idle, max_age=max_age, rate=rate)
         self._begin_anew()
         _pools.add(self)

@@ -8,7 +8,7 @@ from smtpkit.errors import ReplyError, SMTPError
 from smtpkit.protocol import relaying
 from smtpkit.protocol.config import ClientConfig
 from smtpkit.protocol.header_filter import MOST_HOPS
-from smtpkit.sync.client import Client, connect
+from smtpkit.sync.client import Client
 from smtpkit.sync.session import Session
 
 __all__ = ["Relay", "RelaySession"]
@@ -174,6 +174,7 @@ class Relay:
         connect_options: of `connect()`, but `sock`; local_hostname is by default what the server calls itself.
 
     Raises:
+        TypeError: there is no such option.
         ValueError: the arguments do not fit together.
     """
 
@@ -187,10 +188,7 @@ class Relay:
         session: type[RelaySession] | None = None,
         **connect_options: "Any",
     ) -> None:
-        options = {**(connect.__kwdefaults__ or {}), **connect_options}
-        if options["sock"] is not None:
-            raise ValueError("a relay makes its own connections: sock does not go with it")
-        self._settings = settings = ClientSettings(where, port, **options)
+        self._settings = settings = ClientSettings.of_many("Relay", where, port, connect_options)
         if settings.target.captured:
             raise ValueError(f"a relay leads to a server, not to {where}")
         self.forward_client = forward_client
