@@ -32,6 +32,7 @@ TEXTS = [
 DIFFERENT = {
     "client.py": {
         "Connecting": "asyncio: an object to await or to enter, for there is no awaiting in an expression",
+        "Client._forget": "sync: a forked child has its parent's sockets",
         "connect": "asyncio: gives Connecting",
         "_next_piece": "asyncio: a body may be an async iterable",
         "_called": "asyncio: a token may come from a coroutine function",

@@ -150,15 +150,23 @@ class Client:
 
     async def close(self) -> None:
         """Take leave and close; never raises, whatever the server does."""
-        await self._close(None)
+        await self._quit(None)
 
-    async def _close(self, deadline: float | None) -> None:
-        if not self._transport.closed:
-            if not self._busy and self._cause is None and not self._driver.broken:
-                with suppress(SMTPError, OSError):
-                    await self._perform(exchanges.quit_session(), deadline=deadline)
-            self._transport.close()
-        self._watch.closed(self)
+    # For Pool and Relay alone, which keep connections; they use `_core`, `_sent` and `_perform()` as well.
+
+    async def _connect(self, deadline: float | None) -> None:
+        # Dial, greet, and log in; the log and the observer are told.
+        began = monotonic()
+        try:
+            await self._reach(deadline)
+        except BaseException as error:
+            self._watch.connect_failed(self, error, monotonic() - began)
+            raise
+        self._watch.connected(self, monotonic() - began)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._transport.closed
 
     @property
     def _is_alive(self) -> bool:
@@ -172,25 +180,28 @@ class Client:
     def _is_reusable(self) -> bool:
         return self._is_alive and self._driver.reusable
 
-    def _leave(self) -> None:
-        # As close(), but without waiting for the answer.
+    async def _quit(self, deadline: float | None) -> None:
+        # QUIT and its reply, where there is somebody to talk to, and close.
+        if not self._transport.closed:
+            if not self._busy and self._cause is None and not self._driver.broken:
+                with suppress(SMTPError, OSError):
+                    await self._perform(exchanges.quit_session(), deadline=deadline)
+            self._transport.close()
+        self._watch.closed(self)
+
+    def _quit_unheard(self) -> None:
+        # As _quit(), but the reply is not waited for.
         if self._is_alive:
             self._driver.take_leave()
         self._transport.close()
         self._watch.closed(self)
 
-    def _abort(self) -> None:
+    def _drop(self) -> None:
+        # Close without a word.
         self._transport.abort()
         self._watch.closed(self)
 
-    async def _open(self, deadline: float | None) -> None:
-        began = monotonic()
-        try:
-            await self._reach(deadline)
-        except BaseException as error:
-            self._watch.connect_failed(self, error, monotonic() - began)
-            raise
-        self._watch.connected(self, monotonic() - began)
+    # What follows is for the Client alone.
 
     async def _reach(self, deadline: float | None) -> None:
         settings = self._settings
@@ -210,7 +221,7 @@ class Client:
             opening = settings.opening(self._core, self._transport.local)
             self.greeting = await self._perform(opening, deadline=deadline)
         except SMTPError as error:
-            self._leave()
+            self._quit_unheard()
             raise settings.diagnosed(error, self._core) from error.__cause__
 
     async def _send(self, sending: Sending) -> SendResult:
@@ -248,15 +259,15 @@ class Client:
                 answer = await (_next_piece(sending) if need is CHUNK else _called(need))
                 need = await transport.until(driver.next, answer)
         except BaseException as error:
-            self._after(error)
+            self._end_unless_in_step(error)
             raise
         finally:
             self._busy = False
         if driver.broken:
-            self._after(None)
+            self._end_unless_in_step(None)
         return driver.result
 
-    def _after(self, error: BaseException | None) -> None:
+    def _end_unless_in_step(self, error: BaseException | None) -> None:
         # A connection that is out of step carries nothing any more; it keeps what broke it.
         if error is None or self._driver.broken or not isinstance(error, SMTPError) or not self._core.idle:
             self._cause = error
@@ -271,11 +282,12 @@ class Connecting:
         self._client: Client | None = None
 
     def __await__(self) -> "Generator[Any, Any, Client]":
-        return _connected(self._settings).__await__()
+        return self.__aenter__().__await__()
 
     async def __aenter__(self) -> Client:
-        self._client = await _connected(self._settings)
-        return self._client
+        self._client = client = Client(self._settings)
+        await client._connect(self._settings.deadline)
+        return client
 
     async def __aexit__(
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
@@ -368,12 +380,6 @@ async def send_message(
             return await pool.send_message(message, sender, recipients, retry=retry, **(options or {}))
     async with connect(where, **connect_options) as client:
         return await client.send_message(message, sender, recipients, **(options or {}))
-
-
-async def _connected(settings: ClientSettings) -> Client:
-    client = Client(settings)
-    await client._open(settings.deadline)
-    return client
 
 
 async def _next_piece(sending: Sending | None) -> "bytes | None":

@@ -196,11 +196,11 @@ class Pool:
         ends = monotonic() + _FAREWELL
         try:
             for client in clients:
-                await client._close(max(ends - monotonic(), 0.0))
+                await client._quit(max(ends - monotonic(), 0.0))
         finally:
             for client in clients:
-                if not client._transport.closed:
-                    client._abort()
+                if not client._is_closed:
+                    client._drop()
 
     def _begin_anew(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -272,7 +272,7 @@ class Pool:
         try:
             ending = state.ask(waiter, monotonic())
             seconds = state.patience(waiter, monotonic())
-            _leave(ending)
+            _take_leave(ending)
             while waiter.slot is None:
                 left = seconds_left(ends, monotonic())
                 await wait(waiter.event, seconds if left is None else min(seconds, left))
@@ -281,10 +281,10 @@ class Pool:
                     state.check_open()
                 ending = state.advance(monotonic())
                 seconds = state.patience(waiter, monotonic())
-                _leave(ending)
+                _take_leave(ending)
         except BaseException:
             ending = state.abandon(waiter, monotonic())
-            _leave(ending)
+            _take_leave(ending)
             raise
         return waiter.slot
 
@@ -296,7 +296,7 @@ class Pool:
                 return True
             self._discard(slot)
         client = Client(self._settings)
-        await client._open(seconds_left(ends, monotonic()))
+        await client._connect(seconds_left(ends, monotonic()))
         slot.fill(client, monotonic())
         self._state.opened += 1
         return False
@@ -306,9 +306,9 @@ class Pool:
         client: Client = slot.client
         slot.client = None
         if client._is_alive:
-            client._leave()
+            client._quit_unheard()
             return
-        client._abort()
+        client._drop()
         self._state.lost += 1
 
     def _give_back(self, slot: Slot) -> None:
@@ -318,16 +318,16 @@ class Pool:
             self._discard(slot)
         carried = None if client is None else client._sent
         ending = self._state.give_back(slot, monotonic(), usable=usable, carried=carried)
-        _leave(ending)
+        _take_leave(ending)
 
     def _end_of(self, deadline: float | None) -> float | None:
         seconds = self._settings.deadline if deadline is None else deadline
         return None if seconds is None else monotonic() + seconds
 
 
-def _leave(ending: "list[Client]") -> None:
+def _take_leave(ending: "list[Client]") -> None:
     for client in ending:
-        client._leave()
+        client._quit_unheard()
 
 
 _END = object()  # behind the last item

@@ -1,12 +1,9 @@
 """A mail transaction on its way through to the next server: what is passed on, and what is answered in its place."""
 
-from contextlib import suppress
-
 from smtpkit.errors import (
     AuthenticationError,
     ConnectionLost,
     NotSupported,
-    ParseError,
     RemoteProtocolError,
     ReplyError,
     SMTPError,
@@ -14,13 +11,11 @@ from smtpkit.errors import (
     TLSError,
 )
 from smtpkit.protocol.events import BodyChunk
-from smtpkit.protocol.exchanges import hello
 from smtpkit.protocol.header_filter import MOST_HOPS, HeaderFilter
+from smtpkit.protocol.introducing import client_facts, introduce
 from smtpkit.protocol.needs import NEXT_CHUNK
 from smtpkit.protocol.received import received
-from smtpkit.wire.addresses import domain_or_literal
-from smtpkit.wire.commands import Bdat, Data, Mail, Rcpt, XClient, XForward
-from smtpkit.wire.literals import address_literal
+from smtpkit.wire.commands import Bdat, Data, Mail, Rcpt
 from smtpkit.wire.replies import Reply
 
 __all__ = [
@@ -28,10 +23,9 @@ __all__ = [
     "ONE_RECIPIENT",
     "Passage",
     "Source",
-    "client_facts",
+    "Transit",
     "content",
     "failure",
-    "introduce",
     "mail_onward",
     "passed",
     "rcpt_onward",
@@ -67,8 +61,107 @@ _NO_UTF8 = Reply(550, "The next server takes no internationalized messages", "5.
 # AUTH is a hint (RFC 4954 section 5), and a priority holds for this hop (RFC 6710 section 4.3).
 _MAY_BE_LEFT_OUT = frozenset({"SIZE", "BODY", "AUTH", "MT-PRIORITY"})
 _MOST_OCTETS = 10**20 - 1  # SIZE has 20 digits (RFC 1870 section 6)
-_LONGEST_FACT = 255  # characters of an attribute
-_UNKNOWN = "[UNAVAILABLE]"
+_ADDED = 512  # octets of a Received field, nearly always
+
+
+class Transit:
+    """The transactions of one session, one after the other, on their way through to the next server.
+
+    It is asked before each step what is to be said there, and told what came of it.
+
+    Args:
+        forward_client: whether the next server is told whose mail it is.
+        most_hops: Received fields with which a message is refused; None for no bound.
+    """
+
+    __slots__ = ("_accepted", "_forward_client", "_introduced", "_messages", "_most_hops")
+
+    def __init__(self, *, forward_client: bool = False, most_hops: int | None = MOST_HOPS) -> None:
+        self._forward_client = forward_client
+        self._most_hops = most_hops
+        self._introduced: dict[str, str] | None = None  # of the client that the next server takes this one for
+        self._messages = 0
+        self._accepted = 0  # recipients of this transaction
+
+    def begin(self) -> None:
+        """The client has said MAIL."""
+        self._messages += 1
+        self._accepted = 0
+
+    def may_stay(self, session: "SessionFacts") -> bool:
+        """Whether the connection that there is can carry this client's mail; it is not left as somebody else's."""
+        return self._introduced is None or self._introduced == client_facts(session)
+
+    def before_mail(
+        self, client: "ClientConnection", session: "SessionFacts", *, anew: bool
+    ) -> "Generator[Wanted, Any, None]":
+        """Tell the next server whose mail comes, where that is wanted and it does not know, and count a transaction.
+
+        Args:
+            client: the connection to it.
+            session: the client's.
+            anew: whether the connection was made just now.
+
+        Raises:
+            NotSupported: the server's limits allow no further transaction (RFC 9422).
+            ReplyError: the server does not want to know.
+        """
+        if anew:
+            self._introduced = None
+        if self._forward_client and self._introduced is None:
+            facts = client_facts(session)
+            if (yield from introduce(client, facts)):
+                self._introduced = facts
+        client.use.begin(client.capabilities.limits, ())
+
+    def mail(self, client: "ClientConnection", command: Mail) -> Mail:
+        """What MAIL is for the next server.
+
+        Raises:
+            ReplyError: it does not offer what the client asked for.
+        """
+        return mail_onward(client, command, _ADDED)
+
+    def rcpt(self, client: "ClientConnection", command: Rcpt, session: "SessionFacts") -> Rcpt:
+        """What RCPT is for the next server.
+
+        Raises:
+            ReplyError: it does not offer what the client asked for, or answers for each recipient where this client
+                hears one reply (RFC 2033 section 4.2), and has accepted one.
+        """
+        if client.lmtp and self._accepted and not session._core.config.lmtp:
+            raise ReplyError(ONE_RECIPIENT)
+        return rcpt_onward(client, command)
+
+    def rcpt_answered(self, reply: Reply) -> Reply:
+        """Count an accepted recipient; the reply is what the client gets."""
+        self._accepted += reply.is_positive
+        return reply
+
+    def content(
+        self, client: "ClientConnection", envelope: "Envelope", session: "SessionFacts", now: float
+    ) -> "Generator[Wanted, Any, Sequence[Reply]]":
+        """Send the content, as the function `content()` does, with the same errors.
+
+        Args:
+            client: the connection to the next server.
+            envelope: of the message.
+            session: that it comes in.
+            now: seconds since the epoch.
+        """
+        passage = Passage(
+            envelope,
+            session,
+            f"{session.id}-{self._messages}",
+            now,
+            eight_bit="8BITMIME" in client.capabilities,
+            most_hops=self._most_hops,
+        )
+        return content(client, passage, self._accepted)
+
+    def verdict(self, replies: "Sequence[Reply]", session: "SessionFacts") -> "Reply | list[Reply]":
+        """What the client gets for the message, of the replies that `content()` gave."""
+        return verdict(replies, self._accepted, lmtp=session._core.config.lmtp)
 
 
 class Passage:
@@ -170,62 +263,6 @@ def _onward(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "dic
         elif keyword not in _MAY_BE_LEFT_OUT:
             raise ReplyError(_NO_PARAMETER)
     return kept
-
-
-def client_facts(session: "SessionFacts") -> "dict[str, str]":
-    """What XCLIENT and XFORWARD can tell of a session (Postfix's documents of both)."""
-    facts = {"NAME": _UNKNOWN, "PROTO": "SMTP" if session.protocol == "SMTP" else "ESMTP"}
-    for names, address in ((("ADDR", "PORT"), session.peer), (("DESTADDR", "DESTPORT"), session.local)):
-        told = (_UNKNOWN, _UNKNOWN)
-        if isinstance(address, tuple):
-            with suppress(ParseError):
-                told = (address_literal(str(address[0]))[1:-1], str(address[1]))
-        facts.update(zip(names, told, strict=True))
-    facts["HELO"] = _fact(session.hello_name)
-    facts["LOGIN"] = _fact(session.identity)
-    facts["IDENT"] = _fact(session.id)
-    facts["SOURCE"] = "REMOTE" if isinstance(session.peer, tuple) else "LOCAL"
-    return facts
-
-
-def _fact(text: str | None) -> str:
-    kept = "".join(each if each.isascii() and each.isprintable() else "?" for each in (text or "")[:_LONGEST_FACT])
-    return kept or _UNKNOWN
-
-
-def introduce(client: "ClientConnection", facts: "Mapping[str, str]") -> "Generator[Wanted, Any, bool]":
-    """Tell the next server whose mail it is that comes, by XCLIENT, else by XFORWARD, where it offers one of them.
-
-    After XCLIENT the session begins anew, with the client's own name.
-
-    Returns:
-        Whether the connection is that client's from now on, and can be nobody else's.
-
-    Raises:
-        ReplyError: the server refused.
-    """
-    for kind in (XClient, XForward):
-        names = client.capabilities.get(kind.verb, ())
-        told = {name: value for name, value in facts.items() if name in names}
-        if not told:
-            continue
-        command = kind(told)
-        (reply,) = yield (command,)
-        if not reply.is_positive:
-            raise ReplyError(reply, command)
-        if kind is XClient:
-            yield from hello(client, _name(client, facts["HELO"]))
-            return True
-        break
-    return False
-
-
-def _name(client: "ClientConnection", name: str) -> str:
-    try:
-        domain_or_literal(name)
-    except ParseError:
-        return client.config.hostname or "localhost"
-    return name
 
 
 def content(client: "ClientConnection", passage: Passage, recipients: int) -> "Generator[Wanted, Any, Sequence[Reply]]":

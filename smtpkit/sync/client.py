@@ -149,15 +149,23 @@ class Client:
 
     def close(self) -> None:
         """Take leave and close; never raises, whatever the server does."""
-        self._close(None)
+        self._quit(None)
 
-    def _close(self, deadline: float | None) -> None:
-        if not self._transport.closed:
-            if not self._busy and self._cause is None and not self._driver.broken:
-                with suppress(SMTPError, OSError):
-                    self._perform(exchanges.quit_session(), deadline=deadline)
-            self._transport.close()
-        self._watch.closed(self)
+    # For Pool and Relay alone, which keep connections; they use `_core`, `_sent` and `_perform()` as well.
+
+    def _connect(self, deadline: float | None) -> None:
+        # Dial, greet, and log in; the log and the observer are told.
+        began = monotonic()
+        try:
+            self._reach(deadline)
+        except BaseException as error:
+            self._watch.connect_failed(self, error, monotonic() - began)
+            raise
+        self._watch.connected(self, monotonic() - began)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._transport.closed
 
     @property
     def _is_alive(self) -> bool:
@@ -171,25 +179,33 @@ class Client:
     def _is_reusable(self) -> bool:
         return self._is_alive and self._driver.reusable
 
-    def _leave(self) -> None:
-        # As close(), but without waiting for the answer.
+    def _quit(self, deadline: float | None) -> None:
+        # QUIT and its reply, where there is somebody to talk to, and close.
+        if not self._transport.closed:
+            if not self._busy and self._cause is None and not self._driver.broken:
+                with suppress(SMTPError, OSError):
+                    self._perform(exchanges.quit_session(), deadline=deadline)
+            self._transport.close()
+        self._watch.closed(self)
+
+    def _quit_unheard(self) -> None:
+        # As _quit(), but the reply is not waited for.
         if self._is_alive:
             self._driver.take_leave()
         self._transport.close()
         self._watch.closed(self)
 
-    def _abort(self) -> None:
+    def _drop(self) -> None:
+        # Close without a word.
         self._transport.abort()
         self._watch.closed(self)
 
-    def _open(self, deadline: float | None) -> None:
-        began = monotonic()
-        try:
-            self._reach(deadline)
-        except BaseException as error:
-            self._watch.connect_failed(self, error, monotonic() - began)
-            raise
-        self._watch.connected(self, monotonic() - began)
+    def _forget(self) -> None:
+        # Let go of the socket in a forked child: the connection is the parent's, and the server hears nothing of it.
+        if isinstance(self._transport, Transport):
+            self._transport._forget()
+
+    # What follows is for the Client alone.
 
     def _reach(self, deadline: float | None) -> None:
         settings = self._settings
@@ -209,7 +225,7 @@ class Client:
             opening = settings.opening(self._core, self._transport.local)
             self.greeting = self._perform(opening, deadline=deadline)
         except SMTPError as error:
-            self._leave()
+            self._quit_unheard()
             raise settings.diagnosed(error, self._core) from error.__cause__
 
     def _send(self, sending: Sending) -> SendResult:
@@ -247,15 +263,15 @@ class Client:
                 answer = _next_piece(sending) if need is CHUNK else _called(need)
                 need = transport.until(driver.next, answer)
         except BaseException as error:
-            self._after(error)
+            self._end_unless_in_step(error)
             raise
         finally:
             self._busy = False
         if driver.broken:
-            self._after(None)
+            self._end_unless_in_step(None)
         return driver.result
 
-    def _after(self, error: BaseException | None) -> None:
+    def _end_unless_in_step(self, error: BaseException | None) -> None:
         # A connection that is out of step carries nothing any more; it keeps what broke it.
         if error is None or self._driver.broken or not isinstance(error, SMTPError) or not self._core.idle:
             self._cause = error
@@ -316,7 +332,9 @@ def connect(
         ConnectionLost, Timeout, TLSError, AuthenticationError, ReplyError, NotSupported: what went wrong.
     """
     settings = ClientSettings(**locals())  # every argument, by its name
-    return _connected(settings)
+    client = Client(settings)
+    client._connect(settings.deadline)
+    return client
 
 
 def send_message(
@@ -346,12 +364,6 @@ def send_message(
             return pool.send_message(message, sender, recipients, retry=retry, **(options or {}))
     with connect(where, **connect_options) as client:
         return client.send_message(message, sender, recipients, **(options or {}))
-
-
-def _connected(settings: ClientSettings) -> Client:
-    client = Client(settings)
-    client._open(settings.deadline)
-    return client
 
 
 def _next_piece(sending: Sending | None) -> "bytes | None":

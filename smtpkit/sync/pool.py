@@ -208,11 +208,11 @@ class Pool:
         ends = monotonic() + _FAREWELL
         try:
             for client in clients:
-                client._close(max(ends - monotonic(), 0.0))
+                client._quit(max(ends - monotonic(), 0.0))
         finally:
             for client in clients:
-                if not client._transport.closed:
-                    client._abort()
+                if not client._is_closed:
+                    client._drop()
 
     def _begin_anew(self) -> None:
         self._lock = Lock()
@@ -270,7 +270,7 @@ class Pool:
             with self._lock:
                 ending = state.ask(waiter, monotonic())
                 seconds = state.patience(waiter, monotonic())
-            _leave(ending)
+            _take_leave(ending)
             while waiter.slot is None:
                 left = seconds_left(ends, monotonic())
                 wait(waiter.event, seconds if left is None else min(seconds, left))
@@ -280,11 +280,11 @@ class Pool:
                         state.check_open()
                     ending = state.advance(monotonic())
                     seconds = state.patience(waiter, monotonic())
-                _leave(ending)
+                _take_leave(ending)
         except BaseException:
             with self._lock:
                 ending = state.abandon(waiter, monotonic())
-            _leave(ending)
+            _take_leave(ending)
             raise
         return waiter.slot
 
@@ -297,7 +297,7 @@ class Pool:
                 return True
             self._discard(slot)
         client = Client(self._settings)
-        client._open(seconds_left(ends, monotonic()))
+        client._connect(seconds_left(ends, monotonic()))
         slot.fill(client, monotonic())
         with self._lock:
             self._state.opened += 1
@@ -308,9 +308,9 @@ class Pool:
         client: Client = slot.client
         slot.client = None
         if client._is_alive:
-            client._leave()
+            client._quit_unheard()
             return
-        client._abort()
+        client._drop()
         with self._lock:
             self._state.lost += 1
 
@@ -322,23 +322,23 @@ class Pool:
         carried = None if client is None else client._sent
         with self._lock:
             ending = self._state.give_back(slot, monotonic(), usable=usable, carried=carried)
-        _leave(ending)
+        _take_leave(ending)
 
     def _end_of(self, deadline: float | None) -> float | None:
         seconds = self._settings.deadline if deadline is None else deadline
         return None if seconds is None else monotonic() + seconds
 
 
-def _leave(ending: "list[Client]") -> None:
+def _take_leave(ending: "list[Client]") -> None:
     for client in ending:
-        client._leave()
+        client._quit_unheard()
 
 
 def _forget_all() -> None:
     # In a forked child: the connections are the parent's, which goes on with them; nothing is said to the servers.
     for pool in _pools:
         for client in pool._state.close():
-            client._transport._forget()
+            client._forget()
         pool._begin_anew()
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from smtpkit.wire.commands import Command, Mail, Rcpt
     from smtpkit.wire.replies import Reply
 
-_ADDED = 512  # octets of a Received field, nearly always
-
 
 class RelaySession(Session):
     """A session of a Relay; derive from it to decide before the next server does.
@@ -36,14 +34,11 @@ class RelaySession(Session):
     def __init__(self, relay: "Relay") -> None:
         self.relay = relay
         self._client: Client | None = None
-        self._facts: dict[str, str] | None = None  # of the client that the next server takes this one for
-        self._messages = 0
-        self._recipients = 0  # accepted in this transaction
+        self._transit = relaying.Transit(forward_client=relay.forward_client, most_hops=relay.most_hops)
 
     def on_mail(self, command: "Mail") -> "Reply | None":
         """Connect where there is no connection, and pass MAIL on."""
-        self._recipients = 0
-        self._messages += 1
+        self._transit.begin()
         was_connected = self._client is not None
         reply = self._begin(command)
         if was_connected and self._client is None:
@@ -54,28 +49,15 @@ class RelaySession(Session):
         """Pass RCPT on."""
         if self._client is None:
             return relaying.LOST
-        core = self._client._core
-        if core.lmtp and self._recipients and not self._core.config.lmtp:
-            return relaying.ONE_RECIPIENT  # several verdicts do not fit into one reply
-        reply = self._say(relaying.rcpt_onward(core, command))
-        self._recipients += reply.is_positive
-        return reply
+        command = self._transit.rcpt(self._client._core, command, self)
+        return self._transit.rcpt_answered(self._say(command))
 
     def on_body(self, stream: "Iterator[bytes]") -> "Any":
         """Pass the content on while it comes; the replies are those of the next server."""
         client, envelope = self._client, self.envelope
         if client is None or envelope is None:
             return relaying.LOST
-        core = client._core
-        passage = relaying.Passage(
-            envelope,
-            self,
-            f"{self.id}-{self._messages}",
-            time(),
-            eight_bit="8BITMIME" in core.capabilities,
-            most_hops=self.relay.most_hops,
-        )
-        exchange = relaying.content(core, passage, self._recipients)
+        exchange = self._transit.content(client._core, envelope, self, time())
         body: Any = relaying.Source(stream)
         try:
             replies = client._perform(exchange, body)
@@ -87,7 +69,7 @@ class RelaySession(Session):
             return self._lost(error)
         finally:
             self._end_transaction()
-        return relaying.verdict(replies, self._recipients, lmtp=self._core.config.lmtp)
+        return self._transit.verdict(replies, self)
 
     def on_reset(self) -> None:
         """End the transaction there too."""
@@ -96,31 +78,29 @@ class RelaySession(Session):
     def on_close(self) -> None:
         """Take leave of the next server."""
         if self._client is not None:
-            self._client._leave()
+            self._client._quit_unheard()
 
     def _begin(self, command: "Mail") -> "Reply":
         try:
             client = self._ready()
         except SMTPError as error:
             return self._lost(error)
-        return self._say(relaying.mail_onward(client._core, command, _ADDED))
+        return self._say(self._transit.mail(client._core, command))
 
     def _ready(self) -> Client:
-        # A connection on which a transaction can begin, told whose mail comes if that is wanted.
-        facts = relaying.client_facts(self) if self.relay.forward_client else None
+        # A connection on which a transaction can begin.
         client = self._client
-        if client is not None and not (client._is_reusable and self._facts in (None, facts)):
+        if client is not None and not (client._is_reusable and self._transit.may_stay(self)):
             self._client = None
-            client._leave()
+            client._quit_unheard()
             client = None
+        anew = client is None
         if client is None:
             settings = self.relay._settings_as(self.hostname)
             client = Client(settings)
-            client._open(settings.deadline)
-            self._client, self._facts = client, None
-        if facts is not None and self._facts is None and client._perform(relaying.introduce(client._core, facts)):
-            self._facts = facts
-        client._core.use.begin(client.capabilities.limits, ())
+            client._connect(settings.deadline)
+            self._client = client
+        client._perform(self._transit.before_mail(client._core, self, anew=anew))
         return client
 
     def _say(self, command: "Command") -> "Reply":
@@ -130,7 +110,7 @@ class RelaySession(Session):
             reply = client.command(command)
         except SMTPError as error:
             return self._lost(error)
-        if client._transport.closed:
+        if client._is_closed:
             self._client = None
         return relaying.passed(reply)
 
@@ -142,7 +122,7 @@ class RelaySession(Session):
             client.reset()
         except SMTPError:
             self._client = None
-            client._abort()
+            client._drop()
 
     def _lost(self, error: SMTPError) -> "Reply":
         from logging import getLogger
@@ -150,7 +130,7 @@ class RelaySession(Session):
         getLogger("smtpkit.server").warning("%s relay to %s: %s", self.id, self.relay.url, error)
         client, self._client = self._client, None
         if client is not None:
-            client._abort()
+            client._drop()
         return relaying.failure(error)
 
 

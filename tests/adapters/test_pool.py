@@ -913,6 +913,25 @@ def test_a_child_process_makes_its_own_connections_and_leaves_the_parents_alone(
     assert [message.recipients[0].partition("@")[0] for message in inbox] == ["parent1", "child", "parent2"]
 
 
+FORKING_IN_MEMORY = """
+import os
+from smtpkit.sync import Pool
+pool = Pool("memory:")
+pool.send("a@a.example", "b@b.example", b"")
+child = os.fork()
+pool.send("a@a.example", "b@b.example", b"")
+assert pool.stats.opened == 1 and pool.stats.reused == (child != 0), pool.stats
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_pool_without_a_server_goes_through_a_fork_too():
+    ran = run(FORKING_IN_MEMORY)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 NEVER_CLOSED = """
 import asyncio, sys, smtpkit.sync, smtpkit.asyncio
 pool = smtpkit.sync.Pool("127.0.0.1", int(sys.argv[1]))

@@ -238,66 +238,96 @@ def test_a_recipients_parameters_are_refused_alone(ready):
         relaying.rcpt_onward(ready(), parse_command(b"RCPT TO:<c@d.example> NOTIFY=SUCCESS"))
 
 
-# Whose mail it is
-
-FACTS = {
-    "NAME": "[UNAVAILABLE]",
-    "PROTO": "ESMTP",
-    "ADDR": "192.0.2.1",
-    "PORT": "50000",
-    "DESTADDR": "192.0.2.25",
-    "DESTPORT": "25",
-    "HELO": "client.example",
-    "LOGIN": "[UNAVAILABLE]",
-    "IDENT": "5e5510",
-    "SOURCE": "REMOTE",
-}
+# One transaction after the other
 
 
-def test_what_can_be_told_of_a_client():
-    assert relaying.client_facts(session()) == FACTS
-    told = relaying.client_facts(
-        session(
-            peer="", local=("fe80::1%eth0", 25, 0, 0), hello_name="é\r\nx" + "y" * 300, identity="u", protocol="SMTP"
-        )
-    )
-    assert told == {
-        **FACTS,
-        "PROTO": "SMTP",
-        "ADDR": "[UNAVAILABLE]",
-        "PORT": "[UNAVAILABLE]",
-        "DESTADDR": "IPv6:fe80::1",
-        "HELO": "???x" + "y" * 251,
-        "LOGIN": "u",
-        "SOURCE": "LOCAL",
-    }
-    assert relaying.client_facts(session(peer=("somewhere", 1)))["ADDR"] == "[UNAVAILABLE]"
-    assert relaying.client_facts(session(hello_name=None))["HELO"] == "[UNAVAILABLE]"
+def front(*, lmtp=False, **facts):
+    return session(_core=SimpleNamespace(config=SimpleNamespace(lmtp=lmtp)), **facts)
 
 
-def test_xforward_tells_what_the_next_server_takes(play, ready):
-    core = ready("XFORWARD ADDR HELO SOURCE")
-    script = ["C: XFORWARD ADDR=192.0.2.1 HELO=client.example SOURCE=REMOTE", "S: 250 ok"]
-    assert play(core, relaying.introduce(core, FACTS), script).result is False
+def test_who_answers_for_each_gets_one_recipient_at_a_time_from_who_hears_one_reply(ready):
+    core, transit = ready(lmtp=True), relaying.Transit()
+    rcpt = parse_command(b"RCPT TO:<c@d.example>")
+    transit.begin()
+    for refusal in (Reply(550, "no"), Reply(250, "ok")):
+        assert transit.rcpt(core, rcpt, front()) == rcpt
+        assert transit.rcpt_answered(refusal) is refusal
+    with pytest.raises(ReplyError) as refused:
+        transit.rcpt(core, rcpt, front())
+    assert refused.value.reply == relaying.ONE_RECIPIENT
+    assert transit.rcpt(core, rcpt, front(lmtp=True)) == rcpt
+    assert transit.rcpt(ready(), rcpt, front()) == rcpt
+    transit.begin()
+    assert transit.rcpt(core, rcpt, front()) == rcpt
 
 
-@pytest.mark.parametrize(("name", "said"), [("client.example", "client.example"), ("a_b", "localhost")])
-def test_with_xclient_the_session_begins_anew(play, ready, name, said):
-    core = ready("XFORWARD ADDR", "XCLIENT ADDR HELO")
-    script = [f"C: XCLIENT ADDR=192.0.2.1 HELO={name}", "S: 220 mx", f"C: EHLO {said}", "S: 250-mx", "S: 250 SIZE"]
-    assert play(core, relaying.introduce(core, {**FACTS, "HELO": name}), script).result is True
-    assert list(core.capabilities) == ["SIZE"]
+def test_each_message_has_its_number_and_the_hops_are_bounded(play, ready):
+    core, transit = in_transaction(play, ready()), relaying.Transit(most_hops=1)
+    transit.begin()
+    transit.begin()
+    exchange = transit.content(core, Envelope("a@b.example", ["c@d.example"]), front(), NOW)
+    top = [*TOP, date()]
+    top[1] = top[1].replace("1-ab", "5e5510-2")
+    transit.rcpt_answered(Reply(250, "ok"))
+    script = ["C: DATA", "S: 354 go", *top, "C: ", "C: .", "S: 421 bye"]
+    replies = play(core, exchange, script, chunks=(b"\r\n",)).result
+    assert transit.verdict(replies, front()) == Reply(451, "bye")
+    assert transit.verdict(replies, front(lmtp=True)) == [Reply(451, "bye")]
+    core = in_transaction(play, ready())
+    exchange = transit.content(core, Envelope("a@b.example", ["c@d.example"]), front(), NOW)
+    with pytest.raises(ReplyError, match=r"554 5\.4\.6"):
+        play(core, exchange, ["C: DATA", "S: 354 go"], chunks=(b"Received: x\r\n\r\n",))
 
 
-def test_who_offers_neither_is_told_nothing(play, ready):
-    core = ready("XFORWARD NOTHING")
-    assert play(core, relaying.introduce(core, FACTS), []).result is False
+@pytest.mark.parametrize("offered", [(), ("8BITMIME",)])
+def test_eight_bit_content_is_looked_for_where_the_next_server_takes_none(play, ready, offered):
+    core, transit = in_transaction(play, ready(*offered)), relaying.Transit()
+    envelope = Envelope("a@b.example", ["c@d.example"], {"BODY": "8BITMIME"})
+    exchange = transit.content(core, envelope, front(), NOW)
+    script = ["C: DATA", "S: 354 go"]
+    if not offered:
+        with pytest.raises(ReplyError, match=r"554 5\.6\.3"):
+            play(core, exchange, script, chunks=(b"\xff\r\n",))
+        return
+    top = [*TOP, date()]
+    top[1] = top[1].replace("1-ab", "5e5510-0")
+    script = [line.encode() for line in (*script, *top, "C: ")] + [b"C: \xff", b"C: .", b"S: 250 ok"]
+    assert play(core, exchange, script, chunks=(b"\r\n\xff\r\n",)).result == [Reply(250, "ok")]
 
 
-def test_who_refuses_to_hear_it(play, ready):
-    core = ready("XFORWARD ADDR")
-    with pytest.raises(ReplyError, match="550"):
-        play(core, relaying.introduce(core, FACTS), ["C: XFORWARD ADDR=192.0.2.1", "S: 550 no"])
+def test_size_grows_by_what_is_put_on_top(ready):
+    mail = relaying.Transit().mail(ready("SIZE"), parse_command(b"MAIL FROM:<a@b.example> SIZE=1000"))
+    assert mail.parameters == {"SIZE": 1512}
+
+
+def test_after_xclient_a_connection_is_nobody_elses(play, ready):
+    script = ["C: XCLIENT ADDR=192.0.2.1", "S: 220 mx", "C: EHLO client.example", "S: 250 mx"]
+    transit = relaying.Transit(forward_client=True)
+    core = ready("XCLIENT ADDR")
+    assert transit.may_stay(front())
+    play(core, transit.before_mail(core, front(), anew=True), script)
+    play(core, transit.before_mail(core, front(), anew=False), [])  # it knows
+    assert core.use.mails == 2
+    assert transit.may_stay(front())
+    assert not transit.may_stay(front(identity="somebody"))
+    core = ready("XCLIENT ADDR")
+    play(core, transit.before_mail(core, front(), anew=True), script)
+
+
+def test_what_does_not_bind_the_connection_is_told_before_each_message(play, ready):
+    script = ["C: XFORWARD ADDR=192.0.2.1", "S: 250 ok"]
+    core, transit = ready("XFORWARD ADDR"), relaying.Transit(forward_client=True)
+    for anew in (True, False):
+        play(core, transit.before_mail(core, front(), anew=anew), script)
+    play(core, relaying.Transit().before_mail(core, front(), anew=True), [])  # nobody asked for it
+    assert transit.may_stay(front(identity="somebody"))
+
+
+def test_the_limits_of_the_next_server_are_kept(play, ready):
+    core, transit = ready("LIMITS MAILMAX=1"), relaying.Transit()
+    play(core, transit.before_mail(core, front(), anew=True), [])
+    with pytest.raises(errors.NotSupported):
+        play(core, transit.before_mail(core, front(), anew=False), [])
 
 
 # Replies
