@@ -41,6 +41,13 @@ def test_connect_takes_what_the_settings_take_with_the_same_defaults(module):
     ]
 
 
+@pytest.mark.parametrize("module", [smtpkit.sync, smtpkit.asyncio])
+@pytest.mark.parametrize("where", ["smtp://mail.example", "smtp://mail.example?timeout=0"])
+def test_a_time_out_of_nothing_is_told_before_anything_is_dialled(module, where):
+    with pytest.raises(ValueError, match="a time-out is a number of seconds above 0, not 0"):
+        module.connect(where, **({} if "?" in where else {"timeouts": 0}))
+
+
 def test_each_argument_of_connect_arrives():
     given = {"timeouts": 3, "deadline": 4, "local_hostname": "me.example", "local_address": ("127.0.0.1", 0)}
     made = smtpkit.asyncio.connect("mail.example", 2525, **given)._settings

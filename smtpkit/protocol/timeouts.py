@@ -35,7 +35,7 @@ class Timeouts(Value):
             them; `body` is for each block of it, and for each chunk of BDAT but the last.
 
     Raises:
-        ValueError: a number is below 0.
+        ValueError: a number is not above 0.
     """
 
     __slots__ = ("table", "_shortest")
@@ -77,8 +77,8 @@ class Timeouts(Value):
         self.table = dict(_STANDARD) if every is None else dict.fromkeys(_STANDARD, every)
         self.table.update({name: seconds for name, seconds in given.items() if seconds is not None})
         for name, seconds in self.table.items():
-            if not seconds >= 0:
-                raise ValueError(f"a time-out is a number of seconds, not {seconds} ({name})")
+            if not seconds > 0:
+                raise ValueError(f"a time-out is a number of seconds above 0, not {seconds} ({name})")
         self._shortest = min(self.table.values())
 
     @property

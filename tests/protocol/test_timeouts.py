@@ -51,9 +51,9 @@ def test_one_number_holds_for_every_wait():
 def test_each_can_be_set(name, waits):
     timeouts = Timeouts(7, **{name: 3})
     assert {wait for wait, seconds in timeouts.table.items() if seconds == 3} == set(waits)
-    assert Timeouts(**{name: 0.0})[waits[0]] == 0
-    with pytest.raises(ValueError, match="a time-out is a number of seconds, not -1"):
-        Timeouts(**{name: -1})
+    for wrong in (-1, 0, float("nan")):
+        with pytest.raises(ValueError, match=f"a time-out is a number of seconds above 0, not {wrong}"):
+            Timeouts(**{name: wrong})
 
 
 def test_the_shortest_wait_is_known():
