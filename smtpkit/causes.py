@@ -55,11 +55,11 @@ _CERTIFICATE_ERRORS = {
     62: "connect by a name that the certificate is for, or name one with server_hostname=",
     64: "connect by a name that the certificate is for, or name one with server_hostname=",
 }
-_TLS_FAILURES = (
-    ("no TLS version in common", "TLS 1.2 is the least that is spoken here; an older server needs an ssl_context="),
-    ("requires a client certificate", "show one with client_certificate="),
-    ("refused STARTTLS", "the server may be short of something: try again later, or ask who runs it"),
-)
+_TLS_FAILURES = {
+    "version": "TLS 1.2 is the least that is spoken here; an older server needs an ssl_context=",
+    "client certificate": "show one with client_certificate=",
+    "refused": "the server may be short of something: try again later, or ask who runs it",
+}
 
 
 def unreached(
@@ -87,13 +87,16 @@ def unreached(
     return ConnectionLost(f"no connection to {target}: {reason}{hint}", stage="connect")
 
 
-def cause_of(error: "SMTPError", target: "Target", client: "ClientConnection | None" = None) -> str:
+def cause_of(
+    error: "SMTPError", target: "Target", client: "ClientConnection | None" = None, *, heard: bool = False
+) -> str:
     """The likely cause and the way on; "" where nothing is known.
 
     Args:
         error: what the opening of a connection raised.
         target: where to.
         client: the connection, which knows what the server has said.
+        heard: whether anything at all has come from the server.
     """
     implicit = target.tls == "implicit"
     if isinstance(error, TLSError):
@@ -101,7 +104,7 @@ def cause_of(error: "SMTPError", target: "Target", client: "ClientConnection | N
     if isinstance(error, RemoteProtocolError) and isinstance(error.received, bytes):
         return next((words for start, words in _BANNERS if error.received.startswith(start)), "")
     if isinstance(error, (Timeout, ConnectionLost)):
-        return "" if implicit or error.stage != "greeting" else _of_no_greeting(error)
+        return "" if implicit or heard or error.stage != "greeting" else _of_no_greeting(error)
     if isinstance(error, ReplyError) and not isinstance(error, AuthenticationError):
         return _of_refusal(error, target, client.greeting if client is not None else None)
     if isinstance(error, NotSupported) and error.extension == "AUTH" and client is not None:
@@ -116,12 +119,12 @@ def _of_no_greeting(error: "SMTPError") -> str:
 
 
 def _of_tls(error: TLSError, implicit: bool) -> str:
-    if implicit and "does not speak TLS" in str(error):
-        return "this port begins in clear: try smtp:// with tls='required'"
+    if error.reason == "clear":
+        return "this port begins in clear: try smtp:// with tls='required'" if implicit else ""
     code = getattr(error.__cause__, "verify_code", None)
     if code is not None:
         return _CERTIFICATE_ERRORS.get(code, "")
-    return next((words for part, words in _TLS_FAILURES if part in str(error)), "")
+    return _TLS_FAILURES.get(error.reason, "")
 
 
 def _of_refusal(error: ReplyError, target: "Target", greeting: "Reply | None") -> str:

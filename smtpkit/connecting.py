@@ -140,9 +140,17 @@ class ClientSettings:
         """The error that says why there is no connection, which was tried for so many seconds."""
         return unreached(error, self.target, seconds, self.local_address)
 
-    def diagnosed(self, error: "SMTPError", client: "ClientConnection | None" = None) -> "SMTPError":
-        """The same error with the likely cause and the way on, where these are known."""
-        cause = cause_of(error, self.target, client)
+    def diagnosed(
+        self, error: "SMTPError", client: "ClientConnection | None" = None, *, heard: bool = False
+    ) -> "SMTPError":
+        """The same error with the likely cause and the way on, where these are known.
+
+        Args:
+            error: what the opening of a connection raised.
+            client: the connection.
+            heard: whether anything at all has come from the server.
+        """
+        cause = cause_of(error, self.target, client, heard=heard)
         if cause:
             error.args = (f"{error}; {cause}",)
         return error

@@ -252,11 +252,18 @@ class TLSError(SMTPError, OSError):
     """TLS was required and could not be had, the certificate does not verify, or TLS broke.
 
     Attributes:
+        reason: "not offered" or "refused" for STARTTLS, "clear" where the peer does not speak TLS on this port,
+            "version" without one in common, "certificate" for one that does not verify or is not the pinned one,
+            "client certificate" where the server wants one; "" for all else.
         replies, flushed: as for ConnectionLost.
     """
 
     replies: "tuple[Reply, ...]" = ()
     flushed = True
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotSupported(SMTPError):

@@ -31,18 +31,18 @@ _SHOWN_NAMES = 5  # of a certificate that is refused
 
 _ALERT, _HANDSHAKE = 0x15, 0x16  # the content types that may come first, RFC 8446 section 5.1
 
-# Parts of OpenSSL's reasons, whose names differ between its versions, and what they mean for a person.
+# Parts of OpenSSL's reasons, whose names differ between its versions; what they mean for a person; `TLSError.reason`.
 _MEANINGS = (
-    ("CERTIFICATE_REQUIRED", "the server requires a client certificate"),
-    ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client sent no certificate, and one is required"),
-    ("ALERT_UNKNOWN_CA", "the peer does not trust this side's certificate"),
-    ("ALERT_BAD_CERTIFICATE", "the peer refused this side's certificate"),
-    ("ALERT_CERTIFICATE", "the peer refused this side's certificate"),
-    ("PROTOCOL_VERSION", "the two sides have no TLS version in common"),
-    ("UNSUPPORTED_PROTOCOL", "the two sides have no TLS version in common"),
-    ("HANDSHAKE_FAILURE", "the two sides have no TLS parameters in common"),
-    ("NO_SHARED_CIPHER", "the two sides have no cipher in common"),
-    ("NO_APPLICATION_PROTOCOL", "the SSLContext that was given asks for protocols by ALPN, and SMTP is none of them"),
+    ("CERTIFICATE_REQUIRED", "the server requires a client certificate", "client certificate"),
+    ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client sent no certificate, and one is required", "client certificate"),
+    ("ALERT_UNKNOWN_CA", "the peer does not trust this side's certificate", ""),
+    ("ALERT_BAD_CERTIFICATE", "the peer refused this side's certificate", ""),
+    ("ALERT_CERTIFICATE", "the peer refused this side's certificate", ""),
+    ("PROTOCOL_VERSION", "the two sides have no TLS version in common", "version"),
+    ("UNSUPPORTED_PROTOCOL", "the two sides have no TLS version in common", "version"),
+    ("HANDSHAKE_FAILURE", "the two sides have no TLS parameters in common", ""),
+    ("NO_SHARED_CIPHER", "the two sides have no cipher in common", ""),
+    ("NO_APPLICATION_PROTOCOL", "the SSLContext asks for protocols by ALPN, and SMTP is none of them", ""),
 )
 
 
@@ -102,7 +102,7 @@ class TLS:
         self._kept = bytearray()  # plain octets that cannot be encrypted yet
         self._began = False
         self._closed = False
-        self._failure: tuple[str, ssl.SSLError | None] | None = None
+        self._failure: tuple[str, str, ssl.SSLError | None] | None = None
         self._fingerprint = None if fingerprint is None else _plain_digits(fingerprint)
         if context.check_hostname and not server_side and not self._server_hostname:
             # wrap_bio would accept this, and check no name at all; SSLSocket refuses it too.
@@ -193,13 +193,13 @@ class TLS:
             return
         self.truncated = True
         if self.facts is None and self._failure is None:
-            self._failure = ("the peer ended the connection in the middle of the TLS handshake", None)
+            self._failure = ("the peer ended the connection in the middle of the TLS handshake", "", None)
 
     def _look_at_first(self, octets: "bytes | bytearray | memoryview") -> None:
         self._began = True
         if octets[0] not in (_ALERT, _HANDSHAKE):
             self._outgoing.read()  # a peer that does not speak TLS has no use for a handshake
-            self._failure = (f"the peer does not speak TLS here: it began with {bytes(octets[:40])!r}", None)
+            self._failure = (f"the peer does not speak TLS here: it began with {bytes(octets[:40])!r}", "clear", None)
 
     def _take(self, octets: "bytes | bytearray | memoryview", plain: list[bytes]) -> None:
         """Decrypt at most one record's worth of octets into `plain`."""
@@ -236,7 +236,8 @@ class TLS:
         facts = self._established()
         if self._fingerprint is not None and _fingerprint(facts.peer_certificate) != self._fingerprint:
             whose, seen = self._server_hostname or "the peer", _fingerprint(facts.peer_certificate)
-            self._failure = (f"the certificate of {whose} is not the pinned one: its SHA-256 is {seen}", None)
+            message = f"the certificate of {whose} is not the pinned one: its SHA-256 is {seen}"
+            self._failure = (message, "certificate", None)
         else:
             self.facts = facts
 
@@ -271,20 +272,20 @@ class TLS:
 
     def _fail(self, error: ssl.SSLError) -> None:
         # The frames of a traceback would keep this object, and all that it holds, in a cycle.
-        self._failure = (self._explain(error), error.with_traceback(None))
+        self._failure = (*self._explain(error), error.with_traceback(None))
 
-    def _explain(self, error: ssl.SSLError) -> str:
+    def _explain(self, error: ssl.SSLError) -> tuple[str, str]:
         if isinstance(error, ssl.SSLCertVerificationError):
             whose = "the client" if self._object.server_side else self._server_hostname or "the server"
             seen = _seen(self._object)
-            return f"the certificate of {whose} does not verify: {error.verify_message}{seen}"
+            return f"the certificate of {whose} does not verify: {error.verify_message}{seen}", "certificate"
         reason = error.reason or ""
         known_by = reason or str(error).upper().replace(" ", "_")  # alerts that this Python has no name for
-        for part, meaning in _MEANINGS:
+        for part, meaning, kind in _MEANINGS:
             if part in known_by:
-                return f"TLS failed: {meaning}"
+                return f"TLS failed: {meaning}", kind
         stage = "the TLS handshake failed" if self.facts is None else "the TLS connection is broken"
-        return f"{stage}: {reason.replace('_', ' ').lower() or error}"
+        return f"{stage}: {reason.replace('_', ' ').lower() or error}", ""
 
 
 def client_context(
@@ -358,9 +359,9 @@ def _fingerprint(certificate: bytes | None) -> str:
     return sha256(certificate or b"").hexdigest()
 
 
-def _error(message: str, cause: ssl.SSLError | None) -> TLSError:
+def _error(message: str, reason: str, cause: ssl.SSLError | None) -> TLSError:
     # Made anew for each raise: a kept one would hold the frames that it passed through.
-    error = TLSError(message)
+    error = TLSError(message, reason=reason)
     error.__cause__ = cause
     return error
 

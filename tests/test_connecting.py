@@ -266,9 +266,11 @@ HINTS = [
     ("smtp://h", Timeout("silence", stage="greeting"), "waits for the client: try smtps://"),
     ("smtps://h", Timeout("silence", stage="greeting"), None),
     ("smtp://h", Timeout("silence", stage="MAIL"), None),
-    ("smtps://h", TLSError("the peer does not speak TLS here: it began with b'220'"), "this port begins in clear"),
-    ("smtp://h", TLSError("the peer does not speak TLS here"), None),
-    ("smtps://h", TLSError("the certificate does not verify"), None),
+    ("smtps://h", TLSError("it began with b'220'", reason="clear"), "this port begins in clear"),
+    ("smtp://h", TLSError("it began with b'220'", reason="clear"), None),
+    ("smtps://h", TLSError("the certificate does not verify", reason="certificate"), None),
+    ("smtp://h", TLSError("none in common", reason="version"), "TLS 1.2 is the least"),
+    ("smtp://h", TLSError("one is wanted", reason="client certificate"), "client_certificate="),
     ("smtp://h", RemoteProtocolError("x", received=b"\x15\x03\x01"), "speaks TLS from the first octet"),
     ("smtp://h", RemoteProtocolError("x", received=b"\x16\x03\x01"), "speaks TLS from the first octet"),
     ("smtp://h", RemoteProtocolError("x", received=b"hello"), None),
@@ -299,7 +301,7 @@ HINTS = [
     ("smtp://h", AuthenticationError(Reply(535, "no")), None),
     ("smtp://h", NotSupported("no AUTH", extension="AUTH"), None),
     ("smtp://h", NotSupported("no DSN", extension="DSN"), None),
-    ("smtp://h", TLSError("the server refused STARTTLS: 454 no"), "try again later"),
+    ("smtp://h", TLSError("no STARTTLS: 454 no", reason="refused"), "try again later"),
 ]
 
 
@@ -310,6 +312,12 @@ def test_an_error_gets_the_likely_cause(where, error, hint):
     assert diagnosed is error
     assert str(error).startswith(before)
     assert (hint in str(error)) if hint else (str(error) == before)
+
+
+@pytest.mark.parametrize("error", [Timeout("silence", stage="greeting"), ConnectionLost("gone", stage="greeting")])
+def test_who_has_begun_to_speak_does_not_wait_for_tls(error):
+    before = str(error)
+    assert str(settings("smtp://h").diagnosed(error, heard=True)) == before
 
 
 UNREACHED = [

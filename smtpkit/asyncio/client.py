@@ -222,7 +222,7 @@ class Client:
             self.greeting = await self._perform(opening, deadline=deadline)
         except SMTPError as error:
             self._quit_unheard()
-            raise settings.diagnosed(error, self._core) from error.__cause__
+            raise settings.diagnosed(error, self._core, heard=self._driver.octets > 0) from error.__cause__
 
     async def _send(self, sending: Sending) -> SendResult:
         if sending.file is not None:

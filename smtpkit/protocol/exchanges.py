@@ -86,11 +86,12 @@ def start_tls(client: "ClientConnection") -> "Generator[Wanted, Any, None]":
         offered = ", ".join(client.capabilities) or "nothing"
         raise TLSError(
             f"TLS is required and the server does not offer STARTTLS (it offers: {offered}); "
-            "if it speaks TLS from the first octet use tls='implicit', and tls='off' only if clear text will do"
+            "if it speaks TLS from the first octet use tls='implicit', and tls='off' only if clear text will do",
+            reason="not offered",
         )
     (reply,) = yield (StartTLS(),)
     if not reply.is_positive:
-        raise TLSError(f"the server refused STARTTLS: {reply}")
+        raise TLSError(f"the server refused STARTTLS: {reply}", reason="refused")
     yield UPGRADE
 
 

@@ -127,12 +127,23 @@ TLS = {
 }
 
 
+# What a program is told of a TLSError; of the others, that it is the server's certificate.
+REASONS = {
+    "TLS spoken to a plain port": "clear",
+    "no STARTTLS": "not offered",
+    "a TLS version that is too old": "version",
+    "a server that wants a certificate of the client": "client certificate",
+}
+
+
 @pytest.mark.parametrize("case", TLS)
 async def test_of_tls_and_login(kit, case):
     how, options, error, words = TLS[case]
     async with kit.serve(**how(kit)) as server:
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=words) as caught:
             await send(kit, ("localhost", server.address[1]), **{"cafile": kit.cafile, **options})
+    if error is TLSError:
+        assert caught.value.reason == REASONS.get(case, "certificate")
 
 
 async def send(kit, where, **options):
@@ -227,6 +238,20 @@ async def test_of_what_the_server_says(kit, case):
         with pytest.raises(error, match=words) as caught:
             await send(kit, address, **options)
     assert "pass phrase" not in str(caught.value)
+    assert error is not TLSError or caught.value.reason == "refused"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_who_has_begun_to_greet_is_not_taken_for_a_server_that_waits_for_tls(kit, ends):
+    async def play(peer):
+        await peer.write(b"220 mx.exam")
+        if not ends:
+            await peer.ended()
+
+    async with kit.script(play) as address:
+        with pytest.raises((Timeout, ConnectionLost)) as caught:
+            await kit.connected(address, timeouts=5 if ends else 0.2)
+    assert "smtps://" not in str(caught.value)
 
 
 def test_the_page_has_a_row_for_each():
