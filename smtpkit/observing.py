@@ -4,6 +4,7 @@ from threading import Lock
 from time import monotonic
 
 from smtpkit.protocol.standard_replies import TOO_MUCH_OF_ADDRESS
+from smtpkit.wire.replies import Reply
 from smtpkit.wire.value import Value
 
 __all__ = ["COUNTERS", "LIMIT_COUNTERS", "Receipt", "ServerObserver", "ServerWatch"]
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from smtpkit.protocol.ledger import Ledger
     from smtpkit.protocol.server_driver import ServerDriver
     from smtpkit.protocol.session import SessionFacts
-    from smtpkit.wire.replies import Reply
 
 # What is counted, by its name in `server.counters`.
 COUNTERS = {
     "connections": "connections that came",
     "refused": "those of them that were turned away at the door",
+    "bad_proxy_headers": "those of them that began with something else than the PROXY header that was awaited",
     "messages": "messages accepted, for one recipient at least",
     "messages_refused": "messages that a handler, a hook or a store refused, or that were cut off under way",
     "recipients": "recipients of accepted messages",
@@ -37,6 +38,7 @@ LIMIT_COUNTERS = (
 )
 
 _TRACEBACKS = 10  # of one session in the log: a client that has found what fails may ask for it without end
+_BAD_PROXY_HEADER = Reply(421, "The PROXY header cannot be read", "4.7.0")  # which the peer does not hear
 _STANDARD = (None,)  # a message accepted with the usual reply
 
 
@@ -46,13 +48,14 @@ class Receipt(Value):
     Attributes:
         sender: the reverse-path as text; "" for the null one.
         recipients: how many it had.
+        identifier: what its Received field says after "id"; "" where none was made.
         size: octets of its content.
         accepted: for how many recipients it was accepted.
         replies: what was answered, one for each recipient in LMTP; None for the standard reply.
         seconds: how long the user's code had it; with `on_body` and stores, how long it took to arrive too.
     """
 
-    __slots__ = ("accepted", "recipients", "replies", "seconds", "sender", "size")
+    __slots__ = ("accepted", "identifier", "recipients", "replies", "seconds", "sender", "size")
 
     def __init__(
         self,
@@ -62,7 +65,9 @@ class Receipt(Value):
         accepted: int,
         replies: "tuple[Reply | None, ...]",
         seconds: float,
+        identifier: str = "",
     ) -> None:
+        self.identifier = identifier
         self.sender = sender
         self.recipients = recipients
         self.size = size
@@ -72,7 +77,9 @@ class Receipt(Value):
 
     def __str__(self) -> str:
         said = ", ".join("accepted" if reply is None else str(reply) for reply in self.replies) or "cut off"
-        return f"from=<{self.sender}> recipients={self.recipients} size={self.size} seconds={self.seconds:.3f} {said}"
+        named = f"id={self.identifier} " if self.identifier else ""
+        facts = f"from=<{self.sender}> recipients={self.recipients} size={self.size} seconds={self.seconds:.3f}"
+        return f"{named}{facts} {said}"
 
 
 class ServerObserver:
@@ -145,6 +152,7 @@ class ServerWatch:
 
     def let_in(self, session: "SessionFacts") -> None:
         """It may stay."""
+        session._let_in = True
         self._tell("connected", session)
 
     def turned_away(self, session: "SessionFacts", limit: str, reply: "Reply") -> None:
@@ -170,6 +178,9 @@ class ServerWatch:
             self._ledger.add(address, "failed_logins", monotonic())
             self._log("failed login", session)
             self._tell("login_failed", session)
+        elif name == "proxy_header":
+            self._count("bad_proxy_headers")
+            self.turned_away(session, "", _BAD_PROXY_HEADER)
         else:
             self._reached(session, name)
 
@@ -226,7 +237,7 @@ class ServerWatch:
             self._server.error("%s %d more failures", session.id, more, extra=_extra("failures", session, number=more))
         if self._server.isEnabledFor(self._debug):
             self._server.debug("%s closed", session.id, extra=_extra("close", session, seconds=round(seconds, 3)))
-        if admitted:
+        if admitted and session._let_in:
             self._tell("closed", session, seconds)
 
     def _count(self, name: str) -> None:
@@ -244,7 +255,8 @@ class ServerWatch:
         core = driver.core
         envelope = core.envelope
         sender = "" if envelope is None or envelope.sender is None else str(envelope.sender)
-        receipt = Receipt(sender, len(core.recipients), core.size, accepted, replies, seconds)
+        identifier, session.identifier = session.identifier, ""
+        receipt = Receipt(sender, len(core.recipients), core.size, accepted, replies, seconds, identifier)
         if self._mail.isEnabledFor(self._info):
             facts, identity = _facts(receipt), session.identity
             user = ""
@@ -292,6 +304,7 @@ def _extra(event: str, session: "SessionFacts", **facts: object) -> dict[str, ob
 
 def _facts(receipt: Receipt) -> dict[str, object]:
     return {
+        **({"id": receipt.identifier} if receipt.identifier else {}),
         "from": receipt.sender,
         "recipients": receipt.recipients,
         "size": receipt.size,

@@ -149,10 +149,11 @@ class Transit:
             session: that it comes in.
             now: seconds since the epoch.
         """
+        session.identifier = f"{session.id}-{self._messages}"
         passage = Passage(
             envelope,
             session,
-            f"{session.id}-{self._messages}",
+            session.identifier,
             now,
             eight_bit="8BITMIME" in client.capabilities,
             most_hops=self._most_hops,

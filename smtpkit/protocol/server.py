@@ -39,7 +39,8 @@ class ServerConnection(ServerSteps):
         unanswered: the event that waits for a decision, or None.
         notice: for who counts: called with the name of each limit that is reached (that of `Limits`,
             "max_message_size", or "attempts"), with "error" for each reply that is one, with "login" and with
-            "failed_login"; by the driver with "message" where no hook is asked about one.  None at first.
+            "failed_login"; by the driver with "message" where no hook is asked about one, and with "proxy_header"
+            for one that cannot be read.  None at first.
         finished: whether the client has said QUIT, and nothing behind it.
         granted: types of commands that are accepted at once with their standard reply, and not given; none at first.
         hello_name: the client's name for itself, or None.

@@ -357,16 +357,17 @@ class ServerDriver(Driver):
     def _receive_header(self, octets: bytes) -> None:
         from smtpkit.wire.proxy import parse_proxy_header
 
-        assert self._header is not None
-        self._header += octets
+        self._header = came = (self._header or b"") + octets
         try:
-            found = parse_proxy_header(self._header)
+            found = parse_proxy_header(came)
         except ParseError:
             self.core.close()  # without a word: who does not speak as was agreed is no client (section 2)
+            if self.core.notice is not None:
+                self.core.notice("proxy_header")
             return
         if found is not None:
             header, size = found
-            self._behind_header, self._header = self._header[size:], None
+            self._behind_header, self._header = came[size:], None
             take_header(self._session, header)
             del self.receive
             if self.introduced is not None:

@@ -42,6 +42,7 @@ class SessionFacts:
         local: (host, port) of the own end.
         told: the attributes of XCLIENT, where a trusted peer has sent it; `peer`, `local`, `hello_name` and
             `identity` are those of the client that it tells of.  "" is what it does not know.
+        identifier: what the Received field of the message under way says after "id", for the log; "" where none is made.
         forwarded: the attributes of XFORWARD, of the message that comes next or is under way.
     """
 
@@ -49,8 +50,10 @@ class SessionFacts:
     local: "Any" = ""
     told: "Mapping[str, str]" = {}
     forwarded: "Mapping[str, str]" = {}
+    identifier: str = ""
     _core: "ServerConnection"
     _failures = 0  # exceptions of its hooks
+    _let_in = False  # whether the observer was told that it came
 
     @cached_property
     def id(self) -> str:

@@ -28,7 +28,7 @@ class Incoming:
         most_hops: Received fields with which a message is refused; None for no bound.
 
     Attributes:
-        identifier: names the message, nowhere else used and not to be guessed.
+        identifier: names the message, nowhere else used and not to be guessed; the session has it, for the log.
         time: when it came, in seconds since the epoch.
         top: what is to stand first.
     """
@@ -38,7 +38,7 @@ class Incoming:
     def __init__(
         self, envelope: "Envelope", session: "SessionFacts", *, crlf: bool, trace: bool, most_hops: int | None
     ) -> None:
-        self.identifier = f"{next(_counter):x}-{os.urandom(8).hex()}"
+        self.identifier = session.identifier = f"{next(_counter):x}-{os.urandom(8).hex()}"
         self.time = time.time()
         self._keeps_crlf = crlf or envelope.mail_parameters.get("BODY") == "BINARYMIME"
         self._held = b""  # a CR at the end of a piece, whose LF may be in the next

@@ -1,6 +1,7 @@
 """What operators set and watch: trusted peers, the ledger, observers, certificates that change, and the total time."""
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import smtpkit.sync
 from smtpkit import AuthenticationError, Limits, Noop, Reply, SMTPError
 from smtpkit.protocol import Ledger
+from smtpkit.stores import Maildir
 from smtpkit.tls import client_context, server_context
 
 CERTIFICATES = Path(__file__).parents[1] / "certificates"
@@ -298,6 +300,39 @@ async def test_the_log_says_who_was_turned_away_and_who_failed_to_log_in(kit, lo
     assert [record.facts["event"] for record in said] == ["failed login", "refused", "message", "limit", "refused"]
     assert all(record.facts["peer"].startswith("127.0.0.1:") for record in said)
     assert (said[2].facts["identity"], said[3].facts["limit"]) == ("ada", "line")
+
+
+async def test_a_proxy_header_that_cannot_be_read_is_counted_and_told(kit, log):
+    told = Told()
+    async with kit.serve(proxy_protocol=True, observer=told) as server:
+        for octets in (b"EHLO c.example\r\n", b""):
+            async with kit.peer(server) as peer:
+                await peer.write(octets)
+                peer.writer.write_eof()
+                assert await peer.reply() is None
+        await eventually(lambda: server.connections == 0)
+    assert counted(server) == {"connections": 2, "refused": 1, "bad_proxy_headers": 1}
+    assert told.names == ["refused"]  # of who never came in, the end is not told either
+    (record,) = [each for each in log.records if each.name == "smtpkit.server" and each.levelname == "INFO"]
+    assert record.getMessage().endswith(" refused: 421 4.7.0 The PROXY header cannot be read")
+    assert record.facts["event"] == "refused"
+
+
+async def test_the_line_of_a_message_has_the_id_of_its_received_field(kit, log, tmp_path):
+    told = Told()
+    store = Maildir(tmp_path / "mail")
+    async with kit.serve(store) as behind, kit.serve(kit.module.Relay(*behind.address), observer=told) as server:
+        async with kit.connect(server) as client:
+            await client.send("a@a.example", "b@b.example", BODY)
+            with pytest.raises(SMTPError, match=r"5\.4\.6"):
+                await client.send("a@a.example", "b@b.example", b"Received: x\r\n" * 99 + BODY)
+    (stored,) = (tmp_path / "mail" / "new").iterdir()
+    last, first = re.findall(r"SMTP id (\S+)", stored.read_text())
+    mail = [record for record in log.records if record.name == "smtpkit.server.mail"]
+    assert {record.facts["id"] for record in mail[:2]} == {last, first}
+    assert all(f" id={record.facts['id']} " in record.getMessage() for record in mail)
+    assert told.facts[told.names.index("received")][0].identifier == first
+    assert len({record.facts["id"] for record in mail}) == len(mail)
 
 
 async def test_a_transcript_that_cannot_be_made_is_logged_and_done_without(kit, log):

@@ -779,9 +779,12 @@ class TestProxyHeader:
     @pytest.mark.parametrize("how", ["whole", "octet by octet"])
     def test_anything_else_is_dropped_without_a_word(self, octets, how):
         adapter = Adapter(config(), proxy_protocol=True)
+        told = []
+        adapter.driver.core.notice = told.append if how == "whole" else None
         pieces = [octets] if how == "whole" else [octets[i : i + 1] for i in range(len(octets))]
         said = b"".join(adapter.say(piece) for piece in pieces if not adapter.closed)
         assert (said, adapter.closed) == (b"", True)
+        assert told == (["proxy_header"] if how == "whole" else [])
 
     @pytest.mark.parametrize("way_out", ["end", "silence", "shut down"])
     def test_a_header_that_does_not_come_ends_in_silence(self, way_out):
