@@ -157,9 +157,7 @@ class Transport(asyncio.BufferedProtocol):
         self._cancel_timer()
         if transport.is_closing():
             return
-        octets = self.driver.take()
-        if octets:
-            transport.write(octets)
+        transport.write(self.driver.take())
         if self._serve is None or self._ending or self._eof or self.driver.finished or not transport.can_write_eof():
             transport.close()
         else:
@@ -181,6 +179,7 @@ class Transport(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
         self.cancel()
+        self._check_ended()
 
     def cancel(self) -> None:
         """Cancel what serves, and no more."""
@@ -214,7 +213,7 @@ class Transport(asyncio.BufferedProtocol):
             octets = driver.take()
             if octets and not self._closed:
                 self._transport.write(octets)  # type: ignore[union-attr]
-            elif need is WRITE and self._writable:
+            elif need is WRITE and self._writable and not octets:
                 answer = None  # nothing is to leave, and what has come was taken in
                 continue
             self._step = step
@@ -251,6 +250,7 @@ class Transport(asyncio.BufferedProtocol):
                 self._waiter.set_result(need)
         elif need is CLOSE:
             self.close()
+            self._check_ended()  # what came before the connection was lost is worked off in turns, too
         else:
             self._task = self._loop.create_task(self._run(need))
 
@@ -264,7 +264,7 @@ class Transport(asyncio.BufferedProtocol):
             self._check_ended()
 
     def _check_ended(self) -> None:
-        if self._gone and self._task is None and self._ended is not None:
+        if self._gone and self._task is None and self._step is None and self._ended is not None:
             ended = self._ended
             self._opened = self._serve = self._ended = None  # what refers back goes, and memory is free at once
             ended()
@@ -292,7 +292,8 @@ class Transport(asyncio.BufferedProtocol):
         # Later waits as long as this one, or longer, need no other timer.
         self._cancel_timer()
         self._timer_span = self.driver.timeout
-        self._timer = self._loop.call_at(self._due(), self._tick)
+        if not self._gone:
+            self._timer = self._loop.call_at(self._due(), self._tick)
 
     def _due(self) -> float:
         due = self._since + self.driver.timeout

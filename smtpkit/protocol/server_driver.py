@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.server_state import Next
     from smtpkit.protocol.session import SessionFacts
 
-_TURN = 25  # replies before they are written and others have their turn: one read may hold 10,000 NOOPs
+_TURN = 10  # replies before they are written and others have their turn: one read may hold 10,000 NOOPs
 _HANDSHAKE = 30.0  # seconds
 _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured

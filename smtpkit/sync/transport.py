@@ -27,6 +27,7 @@ _AT_ONCE = 16 * 1024  # octets that most sockets have room for
 _FOREVER = 86400.0
 _INEXACT = 1.01  # a time-out may be off by a hundredth
 _SHORTEST = 0.001  # seconds; 0 would mean for ever
+_STEPS = 8  # that one turn is good for, where the user's code runs between them
 _LINGER = 5.0  # seconds that closing waits for a peer that does not stop talking
 _NOTICED = 0.05  # seconds; shorter waits are added up before the rate of content is looked at
 
@@ -71,6 +72,7 @@ class Transport:
         self._timeouts = {_RECEIVE: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
         self._turns = turns
+        self._had = 0  # steps since octets were awaited
         self._waited = 0.0  # seconds that were spent waiting for octets
         self._waiting = False  # in recv, between transactions
         self._ending = False
@@ -86,13 +88,7 @@ class Transport:
         """
         driver, turns = self.driver, self._turns
         while True:
-            if turns is None:
-                need = step(answer)
-            else:
-                # Threads that have something to do wait in this line, and not for the interpreter, which hands
-                # itself on after milliseconds, and to anybody: among hundreds that would be seconds.
-                with turns:
-                    need = step(answer)
+            need = step(answer) if turns is None else self._stepped(turns, step, answer)
             answer = None
             if need is READ:
                 octets = driver.take()
@@ -104,6 +100,21 @@ class Transport:
                     self._read_ready()
             else:
                 return need
+
+    def _stepped(self, turns: "Turns", step: "Callable[[Any], Any]", answer: "Any") -> "Any":
+        # Threads that have something to do wait in this line, and not for the interpreter, which hands itself on
+        # after milliseconds, and to anybody: among hundreds that would be seconds.
+        had = self._had
+        if had % _STEPS:
+            need = step(answer)
+        else:
+            turns.take(late=had > 0)
+            try:
+                need = step(answer)
+            finally:
+                turns.hand_on()
+        self._had = 0 if need is READ else _STEPS if need is WRITE else had + 1
+        return need
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let all waits from now on last so many seconds together; None for no bound."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import socket
+import struct
 import threading
 import weakref
 
@@ -102,6 +104,69 @@ async def test_nothing_of_a_connection_is_left_when_it_has_gone(asyncio_kit):
             await asyncio.sleep(0.001)
         gc.collect()
         assert sessions[0]() is None
+
+
+async def lost_among_its_commands(server, times=8000):
+    """Reset a connection when the first of its many commands are answered."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.setblocking(False)
+        await loop.sock_connect(sock, server.address)
+        await loop.sock_sendall(sock, b"NOOP\r\n" * times)
+        octets = b""
+        while b"\r\n250 " not in octets:
+            octets += await loop.sock_recv(sock, 512)
+
+
+class Closing(smtpkit.asyncio.Session):
+    """Counts its ends."""
+
+    ends = 0
+
+    async def on_close(self):
+        Closing.ends += 1
+
+
+@pytest.fixture
+def closing():
+    Closing.ends = 0
+    return Closing
+
+
+async def test_what_a_lost_connection_has_sent_is_worked_off_in_turns(asyncio_kit, closing):
+    async with asyncio_kit.serve(closing) as server:
+        await lost_among_its_commands(server)
+        turns = 0
+        while server.connections:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 300
+        assert closing.ends == 1
+        assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize("session", ["closing", "plain"])
+async def test_a_server_closes_while_a_lost_connection_is_worked_off(asyncio_kit, closing, session):
+    async with asyncio_kit.serve(closing if session == "closing" else None) as server:
+        await lost_among_its_commands(server)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert server.connections == 1
+        await server.close(grace=60)
+        assert server.connections == 0
+        assert closing.ends == (session == "closing")
+
+
+async def test_a_lost_connection_that_is_aborted_has_ended(asyncio_kit, closing):
+    async with asyncio_kit.serve(closing) as server:
+        await lost_among_its_commands(server)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert server.connections == 1
+        await server.close(grace=0)
+        assert server.connections == 0
+        assert closing.ends == 0
 
 
 async def test_a_handler_that_is_cancelled_from_within_ends_its_connection_alone(asyncio_kit):

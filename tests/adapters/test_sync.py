@@ -11,6 +11,8 @@ import pytest
 
 import smtpkit.sync
 from smtpkit import ConnectionLost, Limits, Noop, RemoteProtocolError, Timeout, Timeouts
+from smtpkit.protocol.needs import READ, WRITE
+from smtpkit.sync.transport import Transport
 from smtpkit.sync.turns import Turns
 
 BODY = b"Subject: test\r\n\r\ntext\r\n"
@@ -125,35 +127,48 @@ def test_a_peer_that_does_not_read_is_waited_for_so_long():
 # Turns
 
 
-def test_turns_come_in_the_order_of_asking():
-    turns, order = Turns(), []
+def lined_up(turns, *late):
+    """Threads that wait in this order while the turn is taken; the order in which they had it."""
+    order, threads = [], []
 
-    def take(number):
-        with turns:
-            order.append(number)
+    def wait_for_it(number):
+        turns.take(late=late[number])
+        order.append(number)
+        turns.hand_on()
 
-    threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
-    with turns:
-        for number, thread in enumerate(threads):
-            thread.start()
-            while len(turns._waiting) <= number:
-                threading.Event().wait(0.001)
+    turns.take()
+    for number in range(len(late)):
+        threads.append(threading.Thread(target=wait_for_it, args=(number,)))
+        threads[-1].start()
+        while len(turns._waiting) + len(turns._late) <= number:
+            threading.Event().wait(0.001)
+    turns.hand_on()
     for thread in threads:
         thread.join(20)
-    assert order == [0, 1, 2, 3, 4]
+    return order
+
+
+def test_turns_come_in_the_order_of_asking():
+    assert lined_up(Turns(), *[False] * 5) == [0, 1, 2, 3, 4]
+
+
+def test_who_is_late_waits_behind_the_others_but_for_each_fourth_turn():
+    late = [True, True, True, False, False, False, False, False]
+    assert lined_up(Turns(), *late) == [3, 4, 5, 0, 6, 7, 1, 2]
 
 
 def test_nobody_waits_for_ever_and_nobody_shares_a_turn():
     turns, inside, seen = Turns(), [], []
 
-    def take_many():
+    def take_many(late):
         for _ in range(300):
-            with turns:
-                inside.append(None)
-                seen.append(len(inside))
-                inside.pop()
+            turns.take(late=late)
+            inside.append(None)
+            seen.append(len(inside))
+            inside.pop()
+            turns.hand_on()
 
-    threads = [threading.Thread(target=take_many, daemon=True) for _ in range(8)]
+    threads = [threading.Thread(target=take_many, args=(number % 2 == 0,), daemon=True) for number in range(8)]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -167,22 +182,67 @@ def test_nobody_waits_for_ever_and_nobody_shares_a_turn():
 
 
 def test_a_turn_that_was_handed_on_already_is_free_again():
-    class Emptied(list):
-        def popleft(self):
-            self.clear()
-            raise IndexError
+    class Emptied:
+        there = [True, False, False, False]
+
+        def __bool__(self):
+            return self.there.pop(0)
 
     turns = Turns()
-    turns._waiting = Emptied([None])
-    turns._hand_on()
-    with turns:
-        assert turns._lock.locked()
+    turns._waiting = Emptied()
+    turns._give()
     assert not turns._lock.locked()
 
 
+class Told:
+    """A driver that gives these needs, and what a transport asks of it besides."""
+
+    unread, may_be_woken = 1, False
+
+    def __init__(self, *needs):
+        self.needs = list(needs)
+
+    def next(self, answer):
+        need = self.needs.pop(0)
+        if isinstance(need, Exception):
+            raise need
+        return need
+
+    def take(self):
+        return b""
+
+
+class Asked(Turns):
+    """Turns that remember who asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.late = []
+
+    def take(self, *, late=False):
+        super().take(late=late)
+        self.late.append(late)
+
+
+def test_a_turn_is_good_for_some_steps_with_calls_between_them_and_the_next_one_is_late():
+    driver, turns = Told(*["call"] * 20), Asked()
+    transport = Transport(driver, turns=turns)
+    for _ in range(20):
+        transport.until(driver.next)
+    assert turns.late == [False, True, True]
+
+
+def test_who_has_more_to_do_after_a_turn_is_late_until_octets_were_awaited(monkeypatch):
+    monkeypatch.setattr(Transport, "_read", lambda transport: None)
+    driver, turns = Told(WRITE, WRITE, "call", READ, WRITE, READ, "call"), Asked()
+    transport = Transport(driver, turns=turns)
+    transport.until(driver.next)
+    transport.until(driver.next)
+    assert turns.late == [False, True, True, False, True, False]
+
+
 def test_a_turn_ends_with_what_is_raised_in_it():
-    turns = Turns()
-    with pytest.raises(LookupError), turns:
-        raise LookupError
-    with turns:
-        pass
+    driver, turns = Told(LookupError()), Asked()
+    with pytest.raises(LookupError):
+        Transport(driver, turns=turns).until(driver.next)
+    assert not turns._lock.locked()
