@@ -719,7 +719,7 @@ def test_by_hand_it_is_needs_and_calls():
     assert codes(driver.take()) == [220]
     driver.receive(b"NOOP\r\n" * 250)
     assert driver.unread == 1500
-    assert [(driver.next(None), len(codes(driver.take()))) for _ in range(11)] == [*[(WRITE, 25)] * 10, (READ, 0)]
+    assert [(driver.next(None), len(codes(driver.take()))) for _ in range(26)] == [*[(WRITE, 10)] * 25, (READ, 0)]
 
 
 V1 = b"PROXY TCP4 192.0.2.7 198.51.100.2 40000 25\r\n"
