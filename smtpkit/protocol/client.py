@@ -3,11 +3,12 @@
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol.client_state import GREETING, LAST_CHUNK, LAST_OF_GROUP, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
+from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
 from smtpkit.protocol.states import END_OF_DATA, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.dots import DotStuffer
-from smtpkit.wire.replies import REPLY_OCTETS
+from smtpkit.wire.replies import REPLY_OCTETS, known_replies
 
 __all__ = ["ClientConnection"]
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from smtpkit.protocol.events import Signal
+    from smtpkit.protocol.hopes import Hopes
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.wire.replies import Reply
 
@@ -68,6 +70,14 @@ class ClientConnection(ClientState):
             LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
         """
         table, out, owed, transcript = self._table, self._out, self._owed, self.transcript
+        if not owed and transcript is None and self.transport is _READ and not self._chunk_left:
+            hopes = hopes_of(self._ahead, tuple(map(type, items)))
+            if hopes is not None:  # all of them plain and in order, as mostly: the group is taken as a whole
+                out += map(bytes, items)  # type: ignore[arg-type]  # commands alone
+                owed += hopes.steps
+                self._ahead = hopes.state
+                self._hopes = hopes
+                return
         for item in items:
             if not isinstance(item, c.Command):
                 self._send_other(item)
@@ -120,6 +130,8 @@ class ClientConnection(ClientState):
             self._stuffer = None
             self._owed.append(END_OF_DATA)
             self._ahead = self._table[State.DATA][END_OF_DATA]
+            if not self.lmtp and self.transcript is None:
+                self._hopes = ACCEPTANCE
         if octets:
             self._out.append(octets)
             if self.transcript is not None:
@@ -175,6 +187,7 @@ class ClientConnection(ClientState):
                 be closed.
         """
         replies: list[Reply] = []
+        self._hopes = None
         while not replies:
             if (missing := self._take(replies, 1)) is not None:
                 return missing
@@ -201,6 +214,10 @@ class ClientConnection(ClientState):
             return _CLOSED
         owed, table, add, transcript = self._owed, self._table, self._assembler.add, self.transcript
         came = self._lines.next_lines(lines)
+        if self._hopes is not None:
+            hopes, self._hopes = self._hopes, None
+            if self._fulfilled(hopes, came, replies):
+                return None
         for line in came:
             step = owed[0] if owed else None
             if transcript is not None:
@@ -228,6 +245,17 @@ class ClientConnection(ClientState):
             owed.popleft()  # nobody to answer for
             self._ahead = self.state
         return None
+
+    def _fulfilled(self, hopes: "Hopes", came: "list[bytes]", replies: "list[Reply]") -> bool:
+        # Whether a whole group was answered, in lines that servers say often, and all is well.
+        found = known_replies(came)
+        if found is None or [reply.code for reply in found] != hopes.codes or self._assembler.incomplete:
+            return False
+        replies += found
+        self._owed.clear()
+        self.state = hopes.state
+        self._accepted = hopes.recipients + (0 if hopes.afresh else self._accepted)
+        return True
 
     def _starved(self) -> "ConnectionClosed | Literal[Signal.NEED_DATA]":
         # The assembler bounds a reply whose lines have ended.  Whoever ends lines with LF sends no more: waiting

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Steps = Generator[Need | Call, Any, Any]
 
 
+_IN_DATA = State.DATA  # members of an Enum take their time to be found
+
+
 class ClientDriver(Driver):
     """Runs exchanges on one client connection; see Driver for how an adapter uses it.
 
@@ -149,9 +152,7 @@ class ClientDriver(Driver):
             step, value = exchange.send, None
             try:
                 if type(want) is tuple:
-                    value = self._send(want)
-                    if value is None:
-                        value = yield from self._answers()
+                    value = yield from self._answered(want)
                 elif want is NEXT_CHUNK:
                     if body is None:
                         value = yield CHUNK
@@ -194,20 +195,23 @@ class ClientDriver(Driver):
         if self.failure is not None or self._loss is not None:
             raise self._fallen()
 
-    def _send(self, items: "tuple[Any, ...]") -> "list[Reply] | None":
-        # None: the answers are to come.
+    def _answered(self, items: "tuple[Any, ...]") -> "Steps":
+        # Send a group of commands, or content; all replies that are owed then.
         core = self.core
         self._taken = False
-        self._replies = []
-        if core.state is State.DATA and not core.owed:
-            # While the user's body was asked for, the server may have given up.
-            early = self._said("body")
-            if early:
-                return early
+        if core.state is _IN_DATA and not core.owed and (early := self._said("body")):
+            return early  # while the user's body was asked for, the server has given up
+        replies = self._replies = []
         core.send(*items)
         self.waits += 1
-        self.round_trips += core.owed > 0
-        return None
+        if core.owed:
+            self.round_trips += 1
+            if core.silent and self._loss is None:
+                yield READ
+                if core.take_replies(replies) is None:  # all at once, as mostly
+                    self.waits += len(replies)
+                    return replies
+        return (yield from self._answers())
 
     def _answers(self) -> "Steps":
         # All replies that are owed.  In the middle of content nothing is owed, but a server may give up.
@@ -217,7 +221,7 @@ class ClientDriver(Driver):
             return self._said("body")
         replies = self._replies
         came = 0
-        if core.silent and self._loss is None:
+        if not replies and core.silent and self._loss is None:
             yield READ
         while (missing := core.take_replies(replies)) is not None:
             if missing is NEED_DATA and self._loss is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.config import ClientConfig
     from smtpkit.protocol.extensions import Extension
+    from smtpkit.protocol.hopes import Hopes
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.wire.dots import DotStuffer
@@ -49,6 +50,7 @@ class ClientState:
         "_assembler",
         "_chunk_left",
         "_eof",
+        "_hopes",
         "_lines",
         "_out",
         "_owed",
@@ -86,6 +88,7 @@ class ClientState:
         self._assembler = ReplyAssembler()
         self._chunk_left = 0
         self._eof = False
+        self._hopes: Hopes | None = None  # of the group that was sent, until something has come
         self._lines = LineBuffer()
         self._out: list[bytes] = []
         self._secret = b""  # what AUTH has sent last, until it is answered

@@ -9,21 +9,24 @@ __all__ = ["has_ascii_form", "in_ascii", "negotiate"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    from smtpkit.protocol.envelope import Envelope
     from smtpkit.protocol.outgoing import Outgoing
     from smtpkit.wire.capabilities import Capabilities
 
 _STANDARD = ClientConfig()
+_NONE: "Mapping[str, Any]" = {}
 
 
 def negotiate(
     capabilities: "Capabilities",
-    envelope: "Envelope",
-    addresses: "list[str]",
+    sender: Mailbox | None,
+    recipients: "dict[str, Mailbox]",
     body: "Outgoing",
     *,
+    mail_parameters: "Mapping[str, Any]" = _NONE,
+    rcpt_parameters: "Sequence[Mapping[str, Any]]" = (),
     size: int | None = None,
     eight_bit: str = "declare",
     utf8_header: bool = False,
@@ -34,9 +37,10 @@ def negotiate(
 
     Args:
         capabilities: the server's.
-        envelope: sender, recipients and the caller's own parameters.
-        addresses: the recipients as the caller gave them.
+        sender: the reverse-path.
+        recipients: the forward-paths, by the addresses as the caller gave them.
         body: the content.
+        mail_parameters, rcpt_parameters: the caller's own, of RCPT for each recipient or none.
         size: octets to declare where the body's own size is not known.
         eight_bit: "declare" to refuse 8-bit content where 8BITMIME is not offered, "send" to send it all the same.
         utf8_header: whether the header holds addresses that are not ASCII, as they are.
@@ -47,32 +51,29 @@ def negotiate(
         NotSupported: the server does not offer what is needed; nothing is dropped in silence.
         ParseError: a parameter is none that may be sent.
     """
-    given = envelope.mail_parameters
-    parameters = _demanded(capabilities, given, config, tls) if given else {}
+    parameters = _demanded(capabilities, mail_parameters, config, tls) if mail_parameters else {}
     _declare_size(capabilities, parameters, body, size)
     _declare_body(capabilities, parameters, body, eight_bit)
-    sender, recipients = envelope.sender, envelope.recipients
-    if utf8_header or not ((sender is None or sender.is_ascii) and all(map(str.isascii, addresses))):
+    paths: Iterable[Mailbox] = recipients.values()
+    if utf8_header or not ((sender is None or sender.is_ascii) and all(map(str.isascii, recipients))):
         # Who relays a message with SMTPUTF8 bounces it where the next server lacks that: it is asked for in need only.
         try:
             if utf8_header:
                 raise _beyond_ascii("the header")
-            sender = sender and in_ascii(sender)
-            recipients = tuple(in_ascii(recipient) for recipient in recipients)
+            sender, paths = sender and in_ascii(sender), tuple(map(in_ascii, paths))
         except NotSupported:
             if "SMTPUTF8" not in capabilities:
                 raise
-            sender, recipients = envelope.sender, envelope.recipients
             parameters["SMTPUTF8"] = True
     mail = Mail(sender, parameters, config.dialect.mail)
-    if parameters:
+    if mail_parameters:  # what was declared here fits
         _check(capabilities, mail.parameters, config)
-    if not any(envelope.rcpt_parameters):
-        return mail, dict(zip(addresses, map(Rcpt, recipients), strict=True))
+    if not any(rcpt_parameters):
+        return mail, dict(zip(recipients, map(Rcpt, paths), strict=True))
     commands = {}
-    for address, recipient, each in zip(addresses, recipients, envelope.rcpt_parameters, strict=True):
+    for address, path, each in zip(recipients, paths, rcpt_parameters, strict=True):
         demanded = _demanded(capabilities, each, config, tls)
-        command = commands[address] = Rcpt(recipient, demanded, config.dialect.rcpt)
+        command = commands[address] = Rcpt(path, demanded, config.dialect.rcpt)
         _check(capabilities, command.parameters, config)
     return mail, commands
 

@@ -1,9 +1,9 @@
 """A body on its way out: what it holds, and its octets with the newlines that SMTP wants."""
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
+from smtpkit.wire.newlines import BodyScan, NewlineNormalizer, PlainBody, plain_body
 
-__all__ = ["PIECE", "Outgoing", "scanned"]
+__all__ = ["PIECE", "Outgoing", "scanned", "scanned_whole"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Newlines = Literal["normalize", "strict", "as-is"]
+    Scan = BodyScan | PlainBody
 
 PIECE = 64 * 1024  # octets: what leaves at a time
 _GATHER = 16 * 1024  # smaller pieces of an iterable wait for each other
@@ -27,6 +28,9 @@ class Outgoing:
         binary: True for BODY=BINARYMIME: octets as they are, NUL included.
         eight_bit: whether octets above 127 may be sent, for a body that was not scanned.
 
+    Attributes:
+        size: octets of content as SIZE counts them (RFC 1870 section 5), or None if that is not known.
+
     Raises:
         ParseError: a body that was scanned cannot be sent as `newlines` wants.
     """
@@ -34,7 +38,7 @@ class Outgoing:
     def __init__(
         self,
         body: bytes | None = None,
-        scan: BodyScan | None = None,
+        scan: "Scan | None" = None,
         *,
         newlines: "Newlines" = "normalize",
         binary: bool = False,
@@ -42,6 +46,7 @@ class Outgoing:
     ) -> None:
         if newlines not in ("normalize", "strict", "as-is"):
             raise ValueError(f"newlines is normalize, strict or as-is, not {newlines!r}")
+        self.size: int | None
         self.body = body
         self.scan = scan
         self.binary = binary
@@ -52,22 +57,21 @@ class Outgoing:
         self._normalizer: NewlineNormalizer | None = None
         self._gathered: list[bytes] = []
         self._gathered_octets = 0
+        if type(scan) is PlainBody:
+            self.size = scan.size
+            return
         if scan is not None:
             self._check(scan)
         elif not binary:
             self._live = BodyScan(lines=False)
         if newlines == "normalize" and not binary and (scan is None or scan.bare_newline):
             self._normalizer = NewlineNormalizer()
-
-    @property
-    def size(self) -> int | None:
-        """Octets of content as SIZE counts them (RFC 1870 section 5), or None if that is not known."""
-        scan = self.scan
-        if scan is None:
-            return None
-        if self.binary:
-            return scan.size
-        return scan.size_normalized if self._normalizer is not None else scan.size + 2 * (not scan.ends_with_newline)
+        if scan is None or binary:
+            self.size = None if scan is None else scan.size
+        elif self._normalizer is not None:
+            self.size = scan.size_normalized
+        else:
+            self.size = scan.size + 2 * (not scan.ends_with_newline)
 
     def size_held(self, limit: int) -> bool:
         """Whether the body is in memory and at most `limit` octets long."""
@@ -121,7 +125,7 @@ class Outgoing:
             rest += b"\r\n"  # as DATA would (RFC 5321 section 4.1.1.4), so that BDAT gives the same message
         return (rest,) if rest else ()
 
-    def _check(self, scan: BodyScan) -> None:
+    def _check(self, scan: "Scan") -> None:
         if self.binary:
             return
         if scan.nul:
@@ -130,6 +134,11 @@ class Outgoing:
             raise ParseError("a lone CR or LF in the body", expected="CRLF", code=550, enhanced="5.6.0")
         if scan is self._live and scan.eight_bit and not self._eight_bit:
             raise NotSupported("the body has 8-bit octets, which the server does not take", extension="8BITMIME")
+
+
+def scanned_whole(body: bytes) -> "Scan":
+    """Say what is in a body that is held in memory."""
+    return (plain_body(body) if len(body) <= PIECE else None) or scanned((body,))
 
 
 def scanned(pieces: "Iterable[bytes]") -> BodyScan:

@@ -25,6 +25,9 @@ class Verdict(enum.Enum):
     __hash__ = object.__hash__
 
 
+_ACCEPTED = Verdict.ACCEPTED  # members of an Enum take their time to be found
+
+
 class Outcome(Value):
     """The verdict on one recipient and the reply that gave it.
 
@@ -43,8 +46,8 @@ class Outcome(Value):
     @classmethod
     def of(cls, reply: "Reply") -> "Outcome":
         """The outcome that a final reply gives."""
-        if reply.is_positive:
-            return cls(Verdict.ACCEPTED, reply)
+        if reply.code < 300:
+            return cls(_ACCEPTED, reply)
         return cls(Verdict.DEFERRED if reply.is_transient else Verdict.REFUSED, reply)
 
 

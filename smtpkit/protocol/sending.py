@@ -3,10 +3,10 @@
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol.composition import compose, needs_utf8, recipients_in, sender_in
 from smtpkit.protocol.dsn import DSN
-from smtpkit.protocol.envelope import Envelope
+from smtpkit.protocol.envelope import forward_path, reverse_path
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.negotiation import has_ascii_form, negotiate
-from smtpkit.protocol.outgoing import Outgoing, scanned
+from smtpkit.protocol.outgoing import Outgoing, scanned, scanned_whole
 from smtpkit.protocol.splitting import transactions
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.outgoing import Scan
     from smtpkit.protocol.results import SendResult
-    from smtpkit.wire.newlines import BodyScan
 
 _BLOCK = 256 * 1024  # octets read from a file at a time
 
@@ -66,19 +66,15 @@ class Sending:
     ) -> None:
         if options:
             _check_options(options)
-        recipients = [recipients] if isinstance(recipients, (str, Mailbox)) else list(recipients)
-        by_address = dict(zip(map(str, recipients), recipients, strict=True))
-        if not by_address:
-            raise LocalProtocolError("a message needs a recipient", expected="at least one")
         self._client = client
         self._options = options
-        self._addresses = list(by_address)
-        if options:
-            parameters = self._mail_parameters(), self._rcpt_parameters(recipients)
-            self._envelope = Envelope(sender, by_address.values(), *parameters)
-        else:
-            self._envelope = Envelope(sender, by_address.values())
-        self._scan: BodyScan | None = None
+        self._sender = reverse_path(sender)
+        recipients = [recipients] if isinstance(recipients, (str, Mailbox)) else list(recipients)
+        self._recipients = {str(recipient): forward_path(recipient) for recipient in recipients}
+        if not recipients:
+            raise LocalProtocolError("a message needs a recipient", expected="at least one")
+        self._parameters = self._given_parameters(recipients) if options else {}
+        self._scan: Scan | None = None
         self.deadline: float | None = options.get("deadline")
         self.held: bytes | None = None
         self.file: Any = None
@@ -141,18 +137,19 @@ class Sending:
         """The exchange that sends it."""
         options, client = self._options, self._client
         if self.held is not None:
-            self._scan = scanned((self.held,))
+            self._scan = scanned_whole(self.held)
         body = self._next_body = self._make_body()
         mail, commands = negotiate(
             client.capabilities,
-            self._envelope,
-            self._addresses,
+            self._sender,
+            self._recipients,
             body,
             size=options.get("size"),
             eight_bit=options.get("eight_bit", "declare"),
             utf8_header=self._utf8_header,
             config=client.config,
             tls=client.tls is not None,
+            **self._parameters,
         )
         replayable = self.held is not None or self._start is not None
         wanted = {name: options[name] for name in _OF_TRANSACTIONS if name in options} if options else {}
@@ -178,6 +175,9 @@ class Sending:
     def _blocks(self) -> "Iterator[bytes]":
         while (block := self.read()) is not None:
             yield block
+
+    def _given_parameters(self, recipients: "list[Any]") -> "dict[str, Any]":
+        return {"mail_parameters": self._mail_parameters(), "rcpt_parameters": self._rcpt_parameters(recipients)}
 
     def _mail_parameters(self) -> "dict[str, Any]":
         options = self._options

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     Group = tuple[Command | BodyChunk, ...]
 
+_DATA = (Data(),)
+_ACCEPTED = Verdict.ACCEPTED  # members of an Enum take their time to be found
 # A group's replies are read before the next group goes out, so that nothing can deadlock (RFC 2920 section 3.1).
 _GROUP_COMMANDS = 128
 _GROUP_OCTETS = 32 * 1024 - 32  # and DATA or BDAT
@@ -92,11 +94,11 @@ def _converse(
     pipelining = "PIPELINING" in client.capabilities
     chunked = _is_chunked(client, body, chunking)
     whole = _piece(body.whole(), True, chunked) if body.size_held(PIECE) else None
-    start: Group = (whole or ()) if chunked else (Data(),)
+    start: Group = (whole or ()) if chunked else _DATA
     # An LMTP server answers BDAT LAST once for each accepted recipient: how often must be known beforehand.
     together = pipelining and partial and not (client.lmtp and chunked)
 
-    groups = _groups((attempt.mail, *attempt.commands), start if together else (), pipelining)
+    groups = _groups(attempt.commands, start if together else (), pipelining)
     if start and not together:
         groups.append(start)
     for number, group in enumerate(groups):
@@ -170,14 +172,29 @@ def _groups(commands: "tuple[Command, ...]", start: "Group", pipelining: bool) -
 class _Attempt:
     """What is known of a transaction under way."""
 
+    __slots__ = (
+        "_addresses",
+        "_anybody_accepted",
+        "_asked",
+        "_greeting",
+        "_group",
+        "_lmtp",
+        "_mail_reply",
+        "_refused",
+        "_start_reply",
+        "commands",
+        "outcomes",
+        "pending",
+    )
+
     def __init__(self, client: "ClientConnection", mail: Mail, recipients: "dict[str, Rcpt]") -> None:
-        self.mail = mail
-        self.commands = tuple(recipients.values())
+        self.commands: tuple[Command, ...] = (mail, *recipients.values())
         self.outcomes: dict[str, Outcome] = {}
         self.pending: list[str] = []  # accepted by RCPT, no verdict yet
         self._addresses = list(recipients)
         self._asked = 0  # recipients whose RCPT was answered
         self._refused: dict[str, Reply] = {}  # those whose RCPT was refused
+        self._anybody_accepted = False  # whether somebody got the message
         self._mail_reply: Reply | None = None
         self._start_reply: Reply | None = None
         self._lmtp = client.lmtp
@@ -187,7 +204,7 @@ class _Attempt:
     def ordered(self) -> "dict[str, Outcome]":
         """The outcomes in the order in which the recipients were given."""
         outcomes = self.outcomes
-        if list(outcomes) == self._addresses:  # as where all were accepted
+        if not self._refused:  # as where all were accepted
             return outcomes
         return {address: outcomes[address] for address in self._addresses if address in outcomes}
 
@@ -198,8 +215,16 @@ class _Attempt:
 
     def take(self, replies: "Sequence[Reply]", *, broken: bool = False) -> None:
         """Take the replies to the group; where the line broke, those of them that had come."""
+        group = self._group
+        if type(group[-1]) is Data and len(group) == len(replies) == len(self._addresses) + 2:
+            *before, start = [reply.code for reply in replies]
+            if start == 354 and max(before) < 300:  # all in one group, and all is well
+                self._mail_reply, self._start_reply = replies[0], replies[-1]
+                self.pending = self._addresses
+                self._asked = len(self.pending)
+                return
         taken = 0
-        for item, reply in zip(self._group, replies, strict=False):
+        for item, reply in zip(group, replies, strict=False):
             kind = type(item)
             if kind is Rcpt:
                 address = self._addresses[self._asked]
@@ -221,14 +246,18 @@ class _Attempt:
 
     def _take_final(self, replies: "Sequence[Reply]", broken: bool) -> None:
         ends = self._ends()
-        if replies[0].is_positive and not ends:
+        if replies[0].code < 300 and not ends:
             return  # a chunk but the last was taken
         if self._lmtp and ends and (broken or len(replies) == len(self.pending)):
-            self.outcomes.update(zip(self.pending, map(Outcome.of, replies), strict=False))
-            self.pending = self.pending[len(replies) :]
+            told = dict(zip(self.pending, map(Outcome.of, replies), strict=False))
         else:
-            self.outcomes.update(dict.fromkeys(self.pending, Outcome.of(replies[0])))  # perhaps before the end
-            self.pending = []
+            told = dict.fromkeys(self.pending, Outcome.of(replies[0]))  # perhaps before the end
+        self.pending = self.pending[len(told) :]
+        self.outcomes.update(told)
+        for outcome in told.values():
+            if outcome.verdict is _ACCEPTED:
+                self._anybody_accepted = True
+                break
 
     def _ends(self) -> bool:
         last = self._group[-1] if self._group else None
@@ -242,12 +271,13 @@ class _Attempt:
                 self._refused[address] = closing
             self._asked = len(self._addresses)
             self._start_reply = closing
+        # A server that refused MAIL and took the message all the same is to be believed about the message.
         if self._mail_refused and not self._anybody_accepted:
             assert self._mail_reply is not None
             self.outcomes.clear()  # the 503s behind it say nothing about the recipients
             from smtpkit.protocol.hints import hint_for
 
-            raise SenderRefused(self._mail_reply, self.mail, hint=hint_for(self._mail_reply, self._greeting))
+            raise SenderRefused(self._mail_reply, self.commands[0], hint=hint_for(self._mail_reply, self._greeting))
         all_asked = self._asked == len(self._addresses)
         if all_asked and self._refused and (not partial or len(self._refused) == self._asked):
             address, reply = next(iter(self._refused.items()))
@@ -256,11 +286,6 @@ class _Attempt:
             for address in self.pending:
                 self.outcomes[address] = Outcome.of(self._start_reply)
             raise MessageRefused(self._start_reply, Data())
-
-    @property
-    def _anybody_accepted(self) -> bool:
-        # A server that refused MAIL and took the message all the same is to be believed about the message.
-        return any(outcome.verdict is Verdict.ACCEPTED for outcome in self.outcomes.values())
 
     @property
     def _mail_refused(self) -> bool:

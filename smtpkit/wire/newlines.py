@@ -2,7 +2,7 @@
 
 from io import IncrementalNewlineDecoder
 
-__all__ = ["BodyScan", "NewlineNormalizer"]
+__all__ = ["BodyScan", "NewlineNormalizer", "PlainBody", "plain_body"]
 
 _LINE_LIMIT = 1000  # octets of a text line with its CRLF (RFC 5321 section 4.5.3.1.6)
 
@@ -145,3 +145,36 @@ class BodyScan:
                     break
                 self._longest = newline + 1 - start
             start = newline + 1
+
+
+class PlainBody:
+    """What `BodyScan` would say of a body that may be sent as it is: most are so, and are found to be so at once.
+
+    Attributes:
+        size: octets.
+    """
+
+    __slots__ = ("size",)
+
+    eight_bit = nul = bare_newline = False
+    ends_with_newline = True
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @property
+    def size_normalized(self) -> int:
+        return self.size
+
+
+def plain_body(body: bytes) -> PlainBody | None:
+    """Whether a whole body is ASCII without NUL, whose newlines are all CRLF, and there is one at its end.
+
+    Returns:
+        What there is to say of it; None if it is not so, or empty.
+    """
+    if not (body.endswith(b"\r\n") and body.isascii()) or b"\0" in body:
+        return None
+    kinds = IncrementalNewlineDecoder(None, False)
+    kinds.decode(body.decode("latin-1"))
+    return PlainBody(len(body)) if kinds.newlines == "\r\n" else None

@@ -106,6 +106,8 @@ def emit_parameters(
     verb: str, parameters: "Mapping[str, Any]", codecs: "Mapping[str, ParameterCodec] | None" = None
 ) -> str:
     """Write parameters with upper-case keywords, a space between them; the arguments are as for `parse_parameters`."""
+    if verb == "MAIL" and len(parameters) == 1 and _is_size(size := parameters.get("SIZE")):
+        return f"SIZE={size:d}"  # what clients declare most often
     if codecs is None:
         codecs = PARAMETERS[verb]
     written = []

@@ -31,9 +31,10 @@ class _WithPath(Command):
     _before: "ClassVar[str]"
 
     def _written(self, path: Mailbox | None, codecs: "Codecs | None") -> str:
-        text = f"{self._before}<{'' if path is None else str(path)}>"
+        text = "" if path is None else str(path)
+        text = f"{self._before}<{text}>"
         if self.parameters:
-            text = f"{text} {emit_parameters(self.verb, self.parameters, codecs)}"
+            text += f" {emit_parameters(self.verb, self.parameters, codecs)}"
         self._octets = f"{self.verb} {text}\r\n".encode()
         return text
 
@@ -89,7 +90,7 @@ class Mail(_WithPath):
         if not (reverse_path is None or isinstance(reverse_path, Mailbox)):
             raise TypeError(f"the reverse-path is a Mailbox or None, not {reverse_path!r}")
         self.reverse_path = reverse_path
-        self.parameters = check_parameters("MAIL", parameters, codecs)
+        self.parameters = check_parameters("MAIL", parameters, codecs) if parameters else {}
         if reverse_path is not None and not reverse_path.domain:
             raise ParseError("no domain", reverse_path.local_part, enhanced="5.1.7")
         argument = self._written(reverse_path, codecs)

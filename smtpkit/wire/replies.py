@@ -4,7 +4,7 @@ from smtpkit.errors import ParseError
 from smtpkit.wire.status import EnhancedStatus, leading_status
 from smtpkit.wire.value import Value
 
-__all__ = ["REPLY_OCTETS", "Reply", "ReplyAssembler", "parse_reply"]
+__all__ = ["REPLY_OCTETS", "Reply", "ReplyAssembler", "known_replies", "parse_reply"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,6 +201,16 @@ class ReplyAssembler:
             return None
         self._lines = []
         return _made(code, tuple(lines), self._status)
+
+
+def known_replies(lines: "list[bytes]") -> "list[Reply] | None":
+    """The replies of lines that each have been one before; None if one of them has not.
+
+    Args:
+        lines: without their CRLFs, none of them in the middle of a reply, or where RFC 2034 allows no status code.
+    """
+    found = [*map(_by_line.get, lines)]
+    return found if all(found) else None  # type: ignore[return-value]
 
 
 def parse_reply(octets: bytes) -> Reply:

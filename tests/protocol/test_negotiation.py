@@ -29,7 +29,9 @@ def body(octets=b"hi\r\n", **options):
 
 def lines(capabilities, sender="a@a.example", to=TO, content=None, mail=None, rcpt=None, **options):
     envelope = Envelope(sender, to, mail, rcpt)
-    command, commands = negotiate(capabilities, envelope, to, content or body(), **options)
+    recipients = dict(zip(to, envelope.recipients, strict=True))
+    given = {"mail_parameters": envelope.mail_parameters, "rcpt_parameters": envelope.rcpt_parameters}
+    command, commands = negotiate(capabilities, envelope.sender, recipients, content or body(), **given, **options)
     return [bytes(command).decode(), *[bytes(each).decode() for each in commands.values()]]
 
 
@@ -113,8 +115,7 @@ def test_a_domain_is_said_in_ascii_where_smtputf8_is_not_offered():
         "RCPT TO:<b@xn--mller-kva.example>\r\n",
         "RCPT TO:<c@c.example>\r\n",
     ]
-    envelope = Envelope(None, ["b@müller.example"])
-    _, commands = negotiate(offers(), envelope, ["b@müller.example"], body())
+    _, commands = negotiate(offers(), None, {"b@müller.example": Mailbox("b", "müller.example")}, body())
     assert list(commands) == ["b@müller.example"]  # as the caller gave it
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol.outgoing import PIECE, Outgoing, scanned
+from smtpkit.protocol.outgoing import PIECE, Outgoing, scanned, scanned_whole
 from smtpkit.wire.dots import dot_stuff, dot_unstuff
 
 ODD = [b"a\nb", b"a\rb", b"\n", b"a\r", b"\r\r\n", b"a\n\r"]
@@ -155,3 +155,12 @@ def test_a_large_body_is_read_piece_by_piece_and_judged_as_a_whole():
     body = b"x" * (PIECE - 1) + b"\r\n" + b"y" * PIECE
     scan = scanned([body])
     assert (scan.size, scan.bare_newline, scan.ends_with_newline) == (len(body), False, False)
+
+
+def test_a_body_that_is_held_is_looked_at_once():
+    for body in (b"a\r\n", b"a", b"a\nb\r\n", b"\xe9\r\n", b"", b"x" * PIECE + b"\r\n"):
+        whole, pieces = scanned_whole(body), scanned((body,))
+        for name in ("size", "size_normalized", "eight_bit", "nul", "bare_newline", "ends_with_newline"):
+            assert getattr(whole, name) == getattr(pieces, name), (body[:10], name)
+        assert Outgoing(body, whole).whole() == Outgoing(body, pieces).whole()
+        assert Outgoing(body, whole).size == Outgoing(body, pieces).size

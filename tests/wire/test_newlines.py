@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpkit.wire.newlines import BodyScan, NewlineNormalizer
+from smtpkit.wire.newlines import BodyScan, NewlineNormalizer, plain_body
 
 model = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("transparency.py"))))
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -150,3 +150,34 @@ def test_lines_need_not_be_measured(body):
     names = ("size", "size_normalized", "eight_bit", "nul", "bare_newline", "ends_with_newline")
     assert [getattr(found, name) for name in names] == [getattr(measured, name) for name in names]
     assert found.longest_line == 0
+
+
+# Bodies that may be sent as they are
+
+
+@pytest.mark.parametrize("body", [b"\r\n", b"a\r\n", b"a\r\n\r\nb\r\n", b".\r\n..\r\n"])
+def test_a_plain_body(body):
+    plain = plain_body(body)
+    scan = BodyScan()
+    scan.feed(body)
+    scan.finish()
+    for name in ("size", "size_normalized", "eight_bit", "nul", "bare_newline", "ends_with_newline"):
+        assert getattr(plain, name) == getattr(scan, name), name
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"a", b"a\n", b"a\r", b"\r\n\r", b"a\nb\r\n", b"a\rb\r\n", b"\0\r\n", b"\xe9\r\n", b"\r\r\n", b"\n\r\n"],
+)
+def test_a_body_that_is_not_plain(body):
+    assert plain_body(body) is None
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from([b"a", b".", b"\r\n", b"\n", b"\r", b"\0", b"\xff"]), max_size=12).map(b"".join))
+def test_a_body_is_plain_if_a_scan_finds_nothing(body):
+    scan = BodyScan()
+    scan.feed(body)
+    scan.finish()
+    nothing = not (scan.eight_bit or scan.nul or scan.bare_newline) and scan.ends_with_newline and body != b""
+    assert (plain_body(body) is not None) == nothing

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError
-from smtpkit.wire.replies import Reply, ReplyAssembler, parse_reply
+from smtpkit.wire.replies import Reply, ReplyAssembler, known_replies, parse_reply
 from smtpkit.wire.status import EnhancedStatus
 
 VECTORS = json.loads(Path(__file__).parent.parent.joinpath("vectors", "replies.json").read_text())["vectors"]
@@ -384,3 +384,13 @@ def test_a_line_that_is_known_still_depends_on_what_is_around_it():
     assert ReplyAssembler().add(b"290 known").code == 290
     with pytest.raises(ParseError):
         ReplyAssembler(strict=True).add(b"290 known")
+
+
+def test_lines_that_each_have_been_a_reply_are_known():
+    assembler = ReplyAssembler()
+    lines = [b"250 2.1.0 known, this one", b"354 known, that one"]
+    assert known_replies([*lines, b"250 never said before or after"]) is None
+    replies = [assembler.add(line) for line in lines]
+    assert known_replies(lines) == replies
+    assert known_replies([*lines, b"250 never said before or after"]) is None
+    assert known_replies([]) == []
