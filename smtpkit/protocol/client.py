@@ -69,15 +69,9 @@ class ClientConnection(ClientState):
         Raises:
             LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
         """
+        if self._send_group(items):
+            return
         table, out, owed, transcript = self._table, self._out, self._owed, self.transcript
-        if not owed and transcript is None and self.transport is _READ and not self._chunk_left:
-            hopes = hopes_of(self._ahead, tuple(map(type, items)))
-            if hopes is not None:  # all of them plain and in order, as mostly: the group is taken as a whole
-                out += map(bytes, items)  # type: ignore[arg-type]  # commands alone
-                owed += hopes.steps
-                self._ahead = hopes.state
-                self._hopes = hopes
-                return
         for item in items:
             if not isinstance(item, c.Command):
                 self._send_other(item)
@@ -100,6 +94,19 @@ class ClientConnection(ClientState):
                 self._note(item, octets)
             if transcript is not None:
                 transcript.command(octets)
+
+    def _send_group(self, items: "tuple[c.Command | BodyChunk | AuthResponse, ...]") -> bool:
+        # All of a group at once if its commands are plain and in order, as mostly; False if they are not.
+        if self._owed or self.transcript is not None or self.transport is not _READ or self._chunk_left:
+            return False
+        hopes = hopes_of(self._ahead, tuple(map(type, items)))
+        if hopes is None:
+            return False
+        self._out += map(bytes, items)  # type: ignore[arg-type]  # commands alone
+        self._owed += hopes.steps
+        self._ahead = hopes.state
+        self._hopes = hopes
+        return True
 
     def _note(self, command: c.Command, octets: bytes) -> None:
         if isinstance(command, c.Bdat):

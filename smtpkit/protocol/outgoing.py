@@ -35,6 +35,20 @@ class Outgoing:
         ParseError: a body that was scanned cannot be sent as `newlines` wants.
     """
 
+    __slots__ = (
+        "_eight_bit",
+        "_gathered",
+        "_gathered_octets",
+        "_live",
+        "_newlines",
+        "_normalizer",
+        "_tail",
+        "binary",
+        "body",
+        "scan",
+        "size",
+    )
+
     def __init__(
         self,
         body: bytes | None = None,
@@ -73,17 +87,14 @@ class Outgoing:
         else:
             self.size = scan.size + 2 * (not scan.ends_with_newline)
 
-    def size_held(self, limit: int) -> bool:
-        """Whether the body is in memory and at most `limit` octets long."""
-        return self.body is not None and len(self.body) <= limit
-
-    def whole(self) -> bytes:
-        """All of a held body, as it is to be sent."""
-        assert self.body is not None
-        scan = self.scan
+    def whole(self, limit: int) -> bytes | None:
+        """All of the body as it is to be sent; None if it is not held, or has more than `limit` octets."""
+        body, scan = self.body, self.scan
+        if body is None or len(body) > limit:
+            return None
         if scan is not None and self._normalizer is None:
-            return self.body if self.binary or scan.ends_with_newline else self.body + b"\r\n"
-        return b"".join([*self.feed(self.body), *self.finish()])
+            return body if self.binary or scan.ends_with_newline else body + b"\r\n"
+        return b"".join([*self.feed(body), *self.finish()])
 
     def feed(self, chunk: "bytes | bytearray | memoryview") -> "Iterable[bytes]":
         """Take a piece of the user's body; give what is ready to leave, in pieces that are not empty.

@@ -92,8 +92,9 @@ def _converse(
     client: "ClientConnection", attempt: "_Attempt", body: "Outgoing", *, partial: bool, chunking: bool | None
 ) -> "Generator[Wanted, Any, None]":
     pipelining = "PIPELINING" in client.capabilities
-    chunked = _is_chunked(client, body, chunking)
-    whole = _piece(body.whole(), True, chunked) if body.size_held(PIECE) else None
+    held = body.whole(PIECE)
+    chunked = _is_chunked(client, body, held is not None, chunking)
+    whole = None if held is None else _piece(held, True, chunked)
     start: Group = (whole or ()) if chunked else _DATA
     # An LMTP server answers BDAT LAST once for each accepted recipient: how often must be known beforehand.
     together = pipelining and partial and not (client.lmtp and chunked)
@@ -116,12 +117,12 @@ def _converse(
         attempt.take((yield attempt.begin(whole)))
 
 
-def _is_chunked(client: "ClientConnection", body: "Outgoing", chunking: bool | None) -> bool:
-    offered = "CHUNKING" in client.capabilities
-    if chunking and not offered:
+def _is_chunked(client: "ClientConnection", body: "Outgoing", held: bool, chunking: bool | None) -> bool:
+    if "CHUNKING" in client.capabilities:
+        return body.binary or (held if chunking is None else chunking)
+    if chunking:
         raise NotSupported("the server does not offer CHUNKING", extension="CHUNKING")
-    wanted = body.size_held(PIECE) if chunking is None else chunking
-    return offered and (wanted or body.binary)
+    return False
 
 
 def _content(attempt: "_Attempt", body: "Outgoing", chunked: bool) -> "Generator[Wanted, Any, None]":
@@ -182,6 +183,7 @@ class _Attempt:
         "_mail_reply",
         "_refused",
         "_start_reply",
+        "_well",
         "commands",
         "outcomes",
         "pending",
@@ -197,6 +199,7 @@ class _Attempt:
         self._anybody_accepted = False  # whether somebody got the message
         self._mail_reply: Reply | None = None
         self._start_reply: Reply | None = None
+        self._well = True  # whether every reply to a command was as it mostly is
         self._lmtp = client.lmtp
         self._greeting = client.greeting
         self._group: Group = ()
@@ -216,13 +219,19 @@ class _Attempt:
     def take(self, replies: "Sequence[Reply]", *, broken: bool = False) -> None:
         """Take the replies to the group; where the line broke, those of them that had come."""
         group = self._group
-        if type(group[-1]) is Data and len(group) == len(replies) == len(self._addresses) + 2:
-            *before, start = [reply.code for reply in replies]
-            if start == 354 and max(before) < 300:  # all in one group, and all is well
-                self._mail_reply, self._start_reply = replies[0], replies[-1]
+        if len(replies) == len(self._addresses) + 2 and type(group[0]) is Mail:
+            *before, last = [reply.code for reply in replies]
+            content = type(group[-1]) is not Data
+            if max(before) < 300 and (content or last == 354):  # all in one group, and well so far, as mostly
+                self._mail_reply = replies[0]
                 self.pending = self._addresses
                 self._asked = len(self.pending)
+                if content:
+                    self._take_final(replies[-1:], broken)
+                else:
+                    self._start_reply = replies[-1]
                 return
+        self._well = False
         taken = 0
         for item, reply in zip(group, replies, strict=False):
             kind = type(item)
@@ -265,6 +274,8 @@ class _Attempt:
 
     def check_start(self, partial: bool, closing: "Reply | None") -> None:
         """Raise if the content must not, or need not, follow; `closing` is what the server took leave with."""
+        if self._well and closing is None:
+            return
         if closing is not None and self._start_reply is None:
             for address in self._addresses[self._asked :]:
                 self.outcomes[address] = Outcome.of(closing)
