@@ -221,6 +221,64 @@ def _floor() -> Blocking:
     return Blocking(connect, send, close)
 
 
+def _floor_asyncio() -> Awaiting:
+    # The same from the callbacks of an event loop, whose task is woken when all has been answered.
+    from load import Plan
+
+    prepared: dict[tuple[int, int], tuple[list[bytes], bytes]] = {}
+    buffer = memoryview(bytearray(64 * _KIB))
+
+    class Line(asyncio.BufferedProtocol):
+        pipelining = False
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+        def get_buffer(self, sizehint: int) -> memoryview:
+            return buffer
+
+        def buffer_updated(self, nbytes: int) -> None:
+            octets = bytes(buffer[:nbytes])
+            self.pipelining = self.pipelining or b"PIPELINING" in octets
+            self.owed -= octets.count(b"\n") if self.owed > 1 else octets.endswith(b"\n")
+            if self.owed <= 0:
+                self.go_on()
+
+        def exchange(self, groups: "list[tuple[bytes, int]]") -> "asyncio.Future[None]":
+            self.groups = groups[::-1]
+            self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.go_on()
+            return self.done
+
+        def go_on(self) -> None:
+            if self.groups:
+                octets, self.owed = self.groups.pop()
+                if octets:
+                    self.transport.write(octets)
+            else:
+                self.owed = 1
+                self.done.set_result(None)
+
+    async def connect(port: int) -> Line:
+        _, line = await asyncio.get_running_loop().create_connection(Line, "127.0.0.1", port)
+        await line.exchange([(b"", 1), (b"EHLO client.example\r\n", 1)])
+        return line
+
+    async def send(line: Line, recipients: list[str], body: "Any") -> None:
+        key = (len(recipients), len(body))
+        if key not in prepared:
+            prepared[key] = Plan.prepared(recipients, body)
+        commands, content = prepared[key]
+        grouped = [(b"".join(commands), len(commands))] if line.pipelining else [(each, 1) for each in commands]
+        await line.exchange([*grouped, (content, 1)])
+
+    async def close(line: Line) -> None:
+        await line.exchange([(b"QUIT\r\n", 1)])
+        line.transport.close()
+
+    return Awaiting(connect, send, close)
+
+
 def _smtpkit_sync() -> Blocking:
     from smtpkit.sync import Pool, connect
 
@@ -276,6 +334,7 @@ def _aiosmtplib() -> Awaiting:
 
 CLIENTS = {
     "floor": _floor,
+    "floor, asyncio": _floor_asyncio,
     "smtpkit.sync": _smtpkit_sync,
     "smtplib": _smtplib,
     "smtpkit.asyncio": _smtpkit_asyncio,

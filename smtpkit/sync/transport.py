@@ -145,9 +145,9 @@ class Transport:
             if octets:
                 self._write(octets)
             self.closed = True
-            with suppress(OSError):
-                self._sock.shutdown(socket.SHUT_WR)
-                if self._serve is not None and not self.driver.finished:
+            if self._serve is not None and not self.driver.finished:
+                with suppress(OSError):
+                    self._sock.shutdown(socket.SHUT_WR)
                     self._linger()
         self._sock.close()
 
