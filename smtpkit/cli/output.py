@@ -4,26 +4,38 @@ import os
 import sys
 from io import TextIOWrapper
 
-__all__ = ["complain", "one_line", "say", "settle", "show"]
+__all__ = ["complain", "hand_lines_to", "one_line", "say", "settle", "show"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
+
+_take: "Callable[[str], None] | None" = None  # has lines for standard error written
 
 
 def say(line: str) -> None:
     """One line on standard output, at once."""
-    _write(sys.stdout, line)
+    _write(sys.stdout, _shown(line))
 
 
 def show(line: str) -> None:
-    """One line of a transcript on standard error, at once."""
-    _write(sys.stderr, line)
+    """One line of a transcript or a log on standard error, at once unless somebody else writes them."""
+    if _take is not None:
+        _take(_shown(line))
+    else:
+        _write(sys.stderr, _shown(line))
 
 
 def complain(problem: object) -> None:
     """One line on standard error that says what went wrong, whatever the text of it is."""
-    _write(sys.stderr, f"smtpkit: {one_line(problem)}")
+    show(f"smtpkit: {one_line(problem)}")
+
+
+def hand_lines_to(take: "Callable[[str], None] | None") -> None:
+    """From now on lines for standard error are somebody's to write; None: they are written at once again."""
+    global _take
+    _take = take
 
 
 def one_line(problem: object) -> str:
@@ -43,18 +55,18 @@ def settle() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _write(stream: "TextIO | None", line: str) -> None:
-    if stream is not None:
-        try:
-            stream.write(_shown(line) + "\n")
-        except BrokenPipeError:
-            _abandon(stream)
-        _flush(stream)
-
-
 def _shown(line: str) -> str:
     # What a server says is in it, and must not move the cursor or change the title of a terminal.
     return line if line.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
+
+
+def _write(stream: "TextIO | None", line: str) -> None:
+    if stream is not None:
+        try:
+            stream.write(line + "\n")
+        except BrokenPipeError:
+            _abandon(stream)
+        _flush(stream)
 
 
 def _flush(stream: "TextIO") -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from smtpkit.asyncio import Listener, Server, serve
 from smtpkit.cli import limiting, listening, logs, settings_file, storing
+from smtpkit.cli.aside import writing_aside
 from smtpkit.cli.output import complain, say
 from smtpkit.cli.parser import positive, seconds
 from smtpkit.errors import ParseError, TLSError
@@ -79,7 +80,9 @@ def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
     if arguments.workers > 1:
         return _run_workers(parser, arguments, listeners, settings)
     settings["transcript"] = logs.Sessions().transcript if arguments.verbose else None
-    asyncio.run(_serve(_checked(parser, handler, listeners, settings), arguments.grace))
+    server = _checked(parser, handler, listeners, settings)
+    with writing_aside():
+        asyncio.run(_serve(server, arguments.grace))
     return 0
 
 
@@ -154,7 +157,8 @@ def _run_workers(
         settings["ledger"] = ledger.of_worker(number)
         settings["transcript"] = logs.Sessions(f"{number + 1}.").transcript if arguments.verbose else None
         server = _checked(parser, storing.handler(parser, arguments), for_each[number], settings)
-        asyncio.run(_serve(server, arguments.grace, parent))
+        with writing_aside():
+            asyncio.run(_serve(server, arguments.grace, parent))
         return 0
 
     def no_more() -> None:

@@ -220,8 +220,8 @@ def test_a_message_is_a_line_for_people(serving, tmp_path):
     send(server.port)
     _, _, err = server.end(signal.SIGTERM)
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [0-9a-f]{10} peer=127\.0\.0\.1:\d+ from=<a@b\.example> "
-        r"recipients=1 size=\d+ seconds=\d\.\d{3} accepted\n",
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [0-9a-f]{10} peer=127\.0\.0\.1:\d+ "
+        r"id=1-[0-9a-f]{16} from=<a@b\.example> recipients=1 size=\d+ seconds=\d\.\d{3} accepted\n",
         err,
     )
 
