@@ -1,7 +1,6 @@
 """What a message needs of the server, held against what the server offers: the parameters of MAIL and RCPT."""
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol.config import ClientConfig
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
 
@@ -12,15 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.outgoing import Outgoing
     from smtpkit.wire.capabilities import Capabilities
 
-_STANDARD = ClientConfig()
 _NONE: "Mapping[str, Any]" = {}
 
 
 def negotiate(
-    capabilities: "Capabilities",
+    client: "ClientConnection",
     sender: Mailbox | None,
     recipients: "dict[str, Mailbox]",
     body: "Outgoing",
@@ -30,13 +29,11 @@ def negotiate(
     size: int | None = None,
     eight_bit: str = "declare",
     utf8_header: bool = False,
-    config: ClientConfig = _STANDARD,
-    tls: bool = True,
 ) -> "tuple[Mail, dict[str, Rcpt]]":
     """The MAIL and RCPT commands of a message to this server.
 
     Args:
-        capabilities: the server's.
+        client: the connection, after EHLO.
         sender: the reverse-path.
         recipients: the forward-paths, by the addresses as the caller gave them.
         body: the content.
@@ -44,16 +41,18 @@ def negotiate(
         size: octets to declare where the body's own size is not known.
         eight_bit: "declare" to refuse 8-bit content where 8BITMIME is not offered, "send" to send it all the same.
         utf8_header: whether the header holds addresses that are not ASCII, as they are.
-        config: the client's, with its own extensions.
-        tls: whether TLS is active.
 
     Raises:
         NotSupported: the server does not offer what is needed; nothing is dropped in silence.
         ParseError: a parameter is none that may be sent.
     """
-    parameters = _demanded(capabilities, mail_parameters, config, tls) if mail_parameters else {}
-    _declare_size(capabilities, parameters, body, size)
-    _declare_body(capabilities, parameters, body, eight_bit)
+    capabilities, dialect = client.capabilities, client.config.dialect
+    parameters = _demanded(client, mail_parameters) if mail_parameters else {}
+    if "SIZE" in capabilities:
+        _declare_size(capabilities, parameters, size if body.size is None else body.size)
+    scan = body.scan
+    if mail_parameters or body.binary or scan is None or scan.eight_bit:
+        _declare_body(capabilities, parameters, body, eight_bit)
     paths: Iterable[Mailbox] = recipients.values()
     if utf8_header or not ((sender is None or sender.is_ascii) and all(map(str.isascii, recipients))):
         # Who relays a message with SMTPUTF8 bounces it where the next server lacks that: it is asked for in need only.
@@ -65,16 +64,15 @@ def negotiate(
             if "SMTPUTF8" not in capabilities:
                 raise
             parameters["SMTPUTF8"] = True
-    mail = Mail(sender, parameters, config.dialect.mail)
+    mail = Mail(sender, parameters, dialect.mail)
     if mail_parameters:  # what was declared here fits
-        _check(capabilities, mail.parameters, config)
+        _check(client, mail.parameters)
     if not any(rcpt_parameters):
         return mail, dict(zip(recipients, map(Rcpt, paths), strict=True))
     commands = {}
     for address, path, each in zip(recipients, paths, rcpt_parameters, strict=True):
-        demanded = _demanded(capabilities, each, config, tls)
-        command = commands[address] = Rcpt(path, demanded, config.dialect.rcpt)
-        _check(capabilities, command.parameters, config)
+        command = commands[address] = Rcpt(path, _demanded(client, each), dialect.rcpt)
+        _check(client, command.parameters)
     return mail, commands
 
 
@@ -110,47 +108,41 @@ def _beyond_ascii(what: object) -> NotSupported:
     return NotSupported(f"{what} needs SMTPUTF8, which the server does not offer", extension="SMTPUTF8")
 
 
-def _demanded(capabilities: "Capabilities", parameters: "Any", config: ClientConfig, tls: bool) -> "dict[str, Any]":
+def _demanded(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "dict[str, Any]":
     demanded = {keyword.upper(): value for keyword, value in parameters.items()}
+    owners = client.config.owners.parameters
     for keyword in demanded:
-        extension = config.owners.parameters.get(keyword)
+        extension = owners.get(keyword)
         if extension is None:
             continue
         name = extension.keyword
-        if name not in capabilities:
+        if name not in client.capabilities:
             if keyword == name:
                 raise NotSupported(f"the server does not offer {name}", extension=name)
             raise NotSupported(f"{keyword} needs {name}, which the server does not offer", extension=name)
-        if extension.needs_tls and not tls:
+        if extension.needs_tls and client.tls is None:
             raise NotSupported(f"{keyword} needs TLS", extension=name)
     return demanded
 
 
-def _check(capabilities: "Capabilities", parameters: "Any", config: ClientConfig) -> None:
+def _check(client: "ClientConnection", parameters: "Mapping[str, Any]") -> None:
     # What the server would refuse by what it says in its EHLO reply is not sent.
-    owners = config.owners.parameters
+    owners = client.config.owners.parameters
     for keyword in parameters:
         extension = owners.get(keyword)
         if extension is not None and extension.check is not None:
-            reply = extension.check(parameters, capabilities.value(extension.keyword))
+            reply = extension.check(parameters, client.capabilities.value(extension.keyword))
             if reply is not None:
                 raise NotSupported(f"{keyword}: the server would refuse it: {reply}", extension=extension.keyword)
 
 
-def _declare_size(
-    capabilities: "Capabilities", parameters: "dict[str, Any]", body: "Outgoing", size: int | None
-) -> None:
-    if "SIZE" not in capabilities:
-        return
-    known = body.size
-    if known is None:
-        known = size
-    if known is None:
+def _declare_size(capabilities: "Capabilities", parameters: "dict[str, Any]", size: int | None) -> None:
+    if size is None:
         return
     limit = capabilities.size
-    if limit and known > limit:
-        raise NotSupported(f"the message has {known} octets and the server takes {limit} at most", extension="SIZE")
-    parameters.setdefault("SIZE", known)
+    if limit and size > limit:
+        raise NotSupported(f"the message has {size} octets and the server takes {limit} at most", extension="SIZE")
+    parameters.setdefault("SIZE", size)
 
 
 def _declare_body(capabilities: "Capabilities", parameters: "dict[str, Any]", body: "Outgoing", eight_bit: str) -> None:

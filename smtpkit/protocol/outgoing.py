@@ -35,19 +35,10 @@ class Outgoing:
         ParseError: a body that was scanned cannot be sent as `newlines` wants.
     """
 
-    __slots__ = (
-        "_eight_bit",
-        "_gathered",
-        "_gathered_octets",
-        "_live",
-        "_newlines",
-        "_normalizer",
-        "_tail",
-        "binary",
-        "body",
-        "scan",
-        "size",
-    )
+    # What a plain body, the usual one, never changes.
+    _tail = b"\r\n"  # the last two octets given; an empty body lacks no newline
+    _live: BodyScan | None = None  # judges what was not scanned beforehand
+    _normalizer: NewlineNormalizer | None = None
 
     def __init__(
         self,
@@ -64,16 +55,13 @@ class Outgoing:
         self.body = body
         self.scan = scan
         self.binary = binary
-        self._newlines = newlines
-        self._eight_bit = eight_bit
-        self._tail = b"\r\n"  # the last two octets given; an empty body lacks no newline
-        self._live: BodyScan | None = None  # judges what was not scanned beforehand
-        self._normalizer: NewlineNormalizer | None = None
-        self._gathered: list[bytes] = []
-        self._gathered_octets = 0
-        if type(scan) is PlainBody:
+        if type(scan) is PlainBody:  # which leaves as a whole
             self.size = scan.size
             return
+        self._gathered: list[bytes] = []
+        self._gathered_octets = 0
+        self._newlines = newlines
+        self._eight_bit = eight_bit
         if scan is not None:
             self._check(scan)
         elif not binary:

@@ -9,6 +9,7 @@ from smtpkit.protocol.negotiation import has_ascii_form, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned, scanned_whole
 from smtpkit.protocol.splitting import transactions
 from smtpkit.wire.addresses import Mailbox
+from smtpkit.wire.newlines import PlainBody
 from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
 
 __all__ = ["OPTIONS", "Sending"]
@@ -43,6 +44,7 @@ OPTIONS = {
     "mail_parameters": "further parameters of MAIL: keyword to typed value",
     "rcpt_parameters": "further parameters of RCPT: one mapping for all, or one for each recipient",
 }
+_OF_NEGOTIATION = ("size", "eight_bit")
 _OF_TRANSACTIONS = ("max_recipients", "partial", "chunking", "raise_for")
 
 
@@ -73,13 +75,12 @@ class Sending:
         self._recipients = {str(recipient): forward_path(recipient) for recipient in recipients}
         if not recipients:
             raise LocalProtocolError("a message needs a recipient", expected="at least one")
-        self._parameters = self._given_parameters(recipients) if options else {}
+        self._negotiated = self._asked(recipients) if options else {}
         self._scan: Scan | None = None
         self.deadline: float | None = options.get("deadline")
         self.held: bytes | None = None
         self.file: Any = None
         self.source: Any = None
-        self._utf8_header = False
         self._next_body: Outgoing | None = None
         self._start: int | None = None  # of the content in a file that can be read twice
         if type(body) is bytes:  # as mostly
@@ -115,7 +116,7 @@ class Sending:
         )
         content = compose(message, eight_bit="8BITMIME" in capabilities, utf8=utf8)
         sending = cls(client, sender, recipients, content, options)
-        sending._utf8_header = utf8
+        sending._negotiated["utf8_header"] = utf8
         return sending
 
     def scan_file(self) -> None:
@@ -139,18 +140,7 @@ class Sending:
         if self.held is not None:
             self._scan = scanned_whole(self.held)
         body = self._next_body = self._make_body()
-        mail, commands = negotiate(
-            client.capabilities,
-            self._sender,
-            self._recipients,
-            body,
-            size=options.get("size"),
-            eight_bit=options.get("eight_bit", "declare"),
-            utf8_header=self._utf8_header,
-            config=client.config,
-            tls=client.tls is not None,
-            **self._parameters,
-        )
+        mail, commands = negotiate(client, self._sender, self._recipients, body, **self._negotiated)
         replayable = self.held is not None or self._start is not None
         wanted = {name: options[name] for name in _OF_TRANSACTIONS if name in options} if options else {}
         return (yield from transactions(client, mail, commands, self._body, replayable=replayable, **wanted))
@@ -164,6 +154,8 @@ class Sending:
         if self._start is not None:
             self.file.seek(self._start)
         options = self._options
+        if not options and type(self._scan) is PlainBody:  # as mostly
+            return Outgoing(self.held, self._scan)
         return Outgoing(
             self.held,
             self._scan,
@@ -176,8 +168,11 @@ class Sending:
         while (block := self.read()) is not None:
             yield block
 
-    def _given_parameters(self, recipients: "list[Any]") -> "dict[str, Any]":
-        return {"mail_parameters": self._mail_parameters(), "rcpt_parameters": self._rcpt_parameters(recipients)}
+    def _asked(self, recipients: "list[Any]") -> "dict[str, Any]":
+        # What negotiate() is told of the options.
+        given = {name: self._options[name] for name in _OF_NEGOTIATION if name in self._options}
+        mail, rcpt = self._mail_parameters(), self._rcpt_parameters(recipients)
+        return {**given, "mail_parameters": mail, "rcpt_parameters": rcpt}
 
     def _mail_parameters(self) -> "dict[str, Any]":
         options = self._options

@@ -3,7 +3,7 @@
 import pytest
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol import ClientConfig, Envelope, Extension
+from smtpkit.protocol import ClientConfig, ClientConnection, Envelope, Extension
 from smtpkit.protocol.negotiation import has_ascii_form, in_ascii, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.wire.addresses import Mailbox
@@ -27,11 +27,21 @@ def body(octets=b"hi\r\n", **options):
     return Outgoing(octets, scanned((octets,)), **options)
 
 
-def lines(capabilities, sender="a@a.example", to=TO, content=None, mail=None, rcpt=None, **options):
+def client(capabilities, config=None, tls=True):
+    made = ClientConnection(config or ClientConfig())
+    made.capabilities = capabilities
+    made.tls = object() if tls else None
+    return made
+
+
+def lines(
+    capabilities, sender="a@a.example", to=TO, content=None, mail=None, rcpt=None, config=None, tls=True, **options
+):
     envelope = Envelope(sender, to, mail, rcpt)
     recipients = dict(zip(to, envelope.recipients, strict=True))
     given = {"mail_parameters": envelope.mail_parameters, "rcpt_parameters": envelope.rcpt_parameters}
-    command, commands = negotiate(capabilities, envelope.sender, recipients, content or body(), **given, **options)
+    made = client(capabilities, config, tls)
+    command, commands = negotiate(made, envelope.sender, recipients, content or body(), **given, **options)
     return [bytes(command).decode(), *[bytes(each).decode() for each in commands.values()]]
 
 
@@ -115,7 +125,7 @@ def test_a_domain_is_said_in_ascii_where_smtputf8_is_not_offered():
         "RCPT TO:<b@xn--mller-kva.example>\r\n",
         "RCPT TO:<c@c.example>\r\n",
     ]
-    _, commands = negotiate(offers(), None, {"b@müller.example": Mailbox("b", "müller.example")}, body())
+    _, commands = negotiate(client(offers()), None, {"b@müller.example": Mailbox("b", "müller.example")}, body())
     assert list(commands) == ["b@müller.example"]  # as the caller gave it
 
 
