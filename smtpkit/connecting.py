@@ -134,6 +134,7 @@ class ClientSettings:
             tls=self.target.tls,  # type: ignore[arg-type]
             credentials=self.target.credentials,
             allow_auth_in_clear=self._allow_auth_in_clear,
+            server=(self.target.host, self.target.port),
         )
 
     def unreached(self, error: OSError | UnicodeError, seconds: float) -> "SMTPError":

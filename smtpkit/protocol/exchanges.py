@@ -140,8 +140,15 @@ def opening(
     tls: "TLSPolicy" = "if-offered",
     credentials: "Credentials | None" = None,
     allow_auth_in_clear: bool = False,
+    server: "tuple[str, int] | None" = None,
 ) -> "Generator[Wanted, Any, Reply]":
     """All that comes before the first message: greeting, hello, TLS as the policy has it, login.
+
+    Args:
+        client: the connection.
+        name: what the client calls itself.
+        tls, credentials, allow_auth_in_clear: as for `connect()`.
+        server: host and port that the client has connected to, which a login may tell.
 
     Returns:
         The greeting.
@@ -155,7 +162,7 @@ def opening(
     if client.tls is None and (tls == "required" or (tls == "if-offered" and "STARTTLS" in client.capabilities)):
         yield from _secured(client, name, tls, fall_back=not needs_extension)
     if credentials is not None:
-        yield from login(client, credentials, allow_in_clear=allow_auth_in_clear)
+        yield from login(client, credentials, allow_in_clear=allow_auth_in_clear, server=server)
     return first
 
 
@@ -167,6 +174,7 @@ def one_message(
     tls: "TLSPolicy" = "if-offered",
     credentials: "Credentials | None" = None,
     allow_auth_in_clear: bool = False,
+    server: "tuple[str, int] | None" = None,
 ) -> "Generator[Wanted, Any, SendResult]":
     """A whole session: all that comes before the message, the message, and QUIT; close the connection after it.
 
@@ -176,7 +184,8 @@ def one_message(
         SMTPError: as `opening()` and `Client.send()`.
     """
     try:
-        yield from opening(client, name, tls=tls, credentials=credentials, allow_auth_in_clear=allow_auth_in_clear)
+        in_clear = allow_auth_in_clear
+        yield from opening(client, name, tls=tls, credentials=credentials, allow_auth_in_clear=in_clear, server=server)
         result = yield from sending.exchange()
     except SMTPError:
         if client.idle:

@@ -29,7 +29,11 @@ _REFUSED_TOKEN = frozenset({"400", "401", "invalid_token"})  # XOAUTH2's status,
 
 
 def login(
-    client: "ClientConnection", credentials: "Credentials", *, allow_in_clear: bool = False
+    client: "ClientConnection",
+    credentials: "Credentials",
+    *,
+    allow_in_clear: bool = False,
+    server: "tuple[str, int] | None" = None,
 ) -> "Generator[Wanted, Any, Reply]":
     """Log in with the best mechanism that both sides, the credentials and this Python have (RFC 4954 section 4).
 
@@ -41,6 +45,7 @@ def login(
         client: the connection.
         credentials: whom to log in as.
         allow_in_clear: whether mechanisms that show the secret may be used without TLS.
+        server: host and port that the client has connected to, which OAUTHBEARER tells (RFC 7628 section 3.1).
 
     Raises:
         AuthenticationError: refused.
@@ -62,6 +67,7 @@ def login(
         binding = None  # to have it would tell the server that it offered none
     facts = yield from _resolved(credentials, mechanism)
     facts["channel_binding"] = binding
+    facts["host"], facts["port"] = server or ("", 0)
     try:
         return (yield from _attempt(client, mechanism, facts))
     except AuthenticationError as error:

@@ -68,7 +68,7 @@ class OAuthBearer(_Bearer):
     def message(self, facts: "ClientFacts") -> bytes:
         identity = facts.authzid or facts.username
         fields = [f"n,a={write_saslname(identity)}," if identity else "n,,"]
-        if facts.host:
+        if facts.host and facts.host.isascii():  # it has no place for another name
             fields.append(f"host={facts.host}")
         if facts.port:
             fields.append(f"port={facts.port}")

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import ssl
 import threading
+from base64 import b64decode
 
 import pytest
 
@@ -251,6 +252,26 @@ async def test_a_mail_without_login_is_explained_too(kit):
         with pytest.raises(SenderRefused, match="forgets a login when EHLO") as caught:
             await client.send("a@a.example", "b@b.example", BODY)
     assert caught.value.hint
+
+
+async def test_oauthbearer_tells_where_to_and_the_server_need_not_care(kit):
+    said = []
+
+    async def play(peer):
+        await peer.write(b"220 mx\r\n")
+        await peer.line()
+        await peer.write(b"250-mx\r\n250 AUTH OAUTHBEARER\r\n")
+        said.append(b64decode((await peer.line()).split()[2]))
+        await peer.write(b"235 ok\r\n")
+        await peer.line()
+        await peer.write(b"221 bye\r\n")
+
+    credentials = Credentials("tim", token="tok", mechanisms=["OAUTHBEARER"])
+    async with kit.script(play) as (host, port), kit.connect((host, port), auth=credentials, tls="off"):
+        assert said == [f"n,a=tim,\1host={host}\1port={port}\1auth=Bearer tok\1\1".encode()]
+    policy = AuthPolicy(tokens=lambda question: question.token == "tok", allow_in_clear=True)
+    async with kit.serve(auth=policy) as server, kit.connect(server, auth=credentials, tls="off") as client:
+        assert (await client.send("a@a.example", "b@b.example", BODY)).accepted
 
 
 @pytest.mark.parametrize("auth", ["optional", "required"])

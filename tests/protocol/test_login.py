@@ -111,6 +111,23 @@ def test_a_user_name_and_a_secret_may_be_fetched_when_they_are_needed(play, read
     assert asked == [1]
 
 
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (("mail.example", 587), b"host=mail.example\1port=587\1"),
+        (("2001:db8::1", 25), b"host=2001:db8::1\1port=25\1"),
+        (("pr\xfcfung.example", 465), b"port=465\1"),  # a value is printable ASCII
+        (("", 0), b""),  # a unix socket
+        (None, b""),
+    ],
+)
+def test_oauthbearer_tells_where_the_client_has_connected_to(play, ready, server, told):
+    core = ready("AUTH OAUTHBEARER", tls=True)
+    response = b64(b"n,a=tim,\1" + told + b"auth=Bearer tok\1\1")
+    script = [f"C: AUTH OAUTHBEARER {response}", "S: 235 ok"]
+    assert play(core, login(core, Credentials("tim", token="tok"), server=server), script).result.code == 235
+
+
 @pytest.mark.parametrize("prompts", [("VXNlcm5hbWU6", "UGFzc3dvcmQ6"), ("Go ahead", "now"), ("", "=")])
 def test_login_does_not_read_its_prompts(play, ready, prompts):
     core = ready("AUTH LOGIN", tls=True)

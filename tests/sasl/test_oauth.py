@@ -63,6 +63,12 @@ class TestOAuthBearer:
         assert client_mechanism("OAUTHBEARER", token="t").start() == b"n,,\x01auth=Bearer t\x01\x01"
         assert client_mechanism("OAUTHBEARER", username="u", authzid="z", token="t").start()[:6] == b"n,a=z,"
 
+    def test_host_and_port_may_be_told(self, serve):
+        """RFC 7628 section 3.1: in any order, and with more keys; a server of mail needs none of them."""
+        for told in (b"", b"host=mail.example\x01port=587\x01", b"port=1\x01mthd=POST\x01", b"host=\x01"):
+            message = b"n,a=tim,\x01" + told + b"auth=Bearer t\x01\x01"
+            assert serve("OAUTHBEARER", message) == ("tim", [], [VerifyToken("tim", "t")])
+
     def test_a_token_may_tell_the_identity(self, serve):
         message = b"n,,\x01auth=Bearer t\x01\x01"
         assert serve("OAUTHBEARER", message, answer="tim")[0] == "tim"
