@@ -42,7 +42,8 @@ class SessionFacts:
         local: (host, port) of the own end.
         told: the attributes of XCLIENT, where a trusted peer has sent it; `peer`, `local`, `hello_name` and
             `identity` are those of the client that it tells of.  "" is what it does not know.
-        identifier: what the Received field of the message under way says after "id", for the log; "" where none is made.
+        identifier: what the Received field of the message under way says after "id", for the log; "" where there is
+            none.
         forwarded: the attributes of XFORWARD, of the message that comes next or is under way.
     """
 

@@ -321,11 +321,14 @@ async def test_a_proxy_header_that_cannot_be_read_is_counted_and_told(kit, log):
 async def test_the_line_of_a_message_has_the_id_of_its_received_field(kit, log, tmp_path):
     told = Told()
     store = Maildir(tmp_path / "mail")
-    async with kit.serve(store) as behind, kit.serve(kit.module.Relay(*behind.address), observer=told) as server:
-        async with kit.connect(server) as client:
-            await client.send("a@a.example", "b@b.example", BODY)
-            with pytest.raises(SMTPError, match=r"5\.4\.6"):
-                await client.send("a@a.example", "b@b.example", b"Received: x\r\n" * 99 + BODY)
+    async with (
+        kit.serve(store) as behind,
+        kit.serve(kit.module.Relay(*behind.address), observer=told) as server,
+        kit.connect(server) as client,
+    ):
+        await client.send("a@a.example", "b@b.example", BODY)
+        with pytest.raises(SMTPError, match=r"5\.4\.6"):
+            await client.send("a@a.example", "b@b.example", b"Received: x\r\n" * 99 + BODY)
     (stored,) = (tmp_path / "mail" / "new").iterdir()
     last, first = re.findall(r"SMTP id (\S+)", stored.read_text())
     mail = [record for record in log.records if record.name == "smtpkit.server.mail"]
