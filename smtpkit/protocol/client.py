@@ -255,8 +255,10 @@ class ClientConnection(ClientState):
 
     def _fulfilled(self, hopes: "Hopes", came: "list[bytes]", replies: "list[Reply]") -> bool:
         # Whether a whole group was answered, in lines that servers say often, and all is well.
+        if len(self._owed) != len(hopes.codes) or self._assembler.incomplete:  # more was sent since, or has come
+            return False
         found = known_replies(came)
-        if found is None or [reply.code for reply in found] != hopes.codes or self._assembler.incomplete:
+        if found is None or [reply.code for reply in found] != hopes.codes:
             return False
         replies += found
         self._owed.clear()

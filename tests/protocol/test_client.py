@@ -714,3 +714,15 @@ def test_whatever_comes_only_documented_errors_are_raised(pieces):
         except RemoteProtocolError as error:
             assert str(error)  # noqa: PT017
             assert core.closed
+
+
+def test_a_group_that_is_sent_behind_another_is_owed_with_it(new):
+    dialogue(new, (Ehlo("c.example"), "250 hi"))
+    new.send(MAIL, BOB)
+    new.send(BOB)
+    new.receive_data(b"250 ok\r\n" * 2)
+    replies = []
+    assert new.take_replies(replies) is NEED_DATA
+    new.receive_data(b"250 ok\r\n")
+    assert new.take_replies(replies) is None
+    assert len(replies) == 3

@@ -3,7 +3,7 @@
 import pytest
 
 from smtpkit.protocol import ClientConfig, ClientConnection
-from smtpkit.protocol.events import BodyChunk
+from smtpkit.protocol.events import NEED_DATA, BodyChunk
 from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
 from smtpkit.protocol.states import LMTP, SMTP, State
 from smtpkit.wire.addresses import Mailbox
@@ -68,6 +68,9 @@ def connection():
     core = ClientConnection(ClientConfig("c.example"))
     core.receive_data(b"220 hi\r\n250 hi\r\n")
     core.next_event()
+    core.send(Ehlo("c.example"))
+    core.take_replies([])
+    core.data_to_send()
     return core
 
 
@@ -82,9 +85,6 @@ def test_a_group_that_is_taken_as_a_whole_becomes_what_it_becomes_command_by_com
     octets = b"".join(intermediate if item is DATA else positive for item in group) + b"".join(extra)
     for _ in range(2):  # the second time every line is known
         together, apart = connection(), connection()
-        for core in (together, apart):
-            core.send(Ehlo("c.example"))
-            core.take_replies([])
         together.send(*group)
         for item in group:
             apart.send(item)
@@ -96,3 +96,44 @@ def test_a_group_that_is_taken_as_a_whole_becomes_what_it_becomes_command_by_com
             assert core.take_replies(replies) is None
         assert found == expected
         assert facts(together) == facts(apart)
+
+
+def test_what_is_sent_before_the_replies_have_come_is_owed_with_the_rest():
+    core = connection()
+    core.send(MAIL, RCPT)
+    core.send(RCPT)
+    core.receive_data(b"250 ok\r\n250 ok\r\n")
+    replies = []
+    assert core.take_replies(replies) is NEED_DATA
+    assert (len(replies), core.owed) == (2, 1)
+    core.receive_data(b"250 ok\r\n")
+    assert core.take_replies(replies) is None
+    assert (len(replies), core.owed, core._accepted) == (3, 0, 2)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_sent_behind_content_is_owed_with_its_reply(together):
+    core = connection()
+    core.send(MAIL, RCPT, DATA)
+    core.receive_data(b"250 ok\r\n250 ok\r\n354 go\r\n")
+    core.take_replies([])
+    content = BodyChunk(b"hi\r\n", last=True)
+    if together:
+        core.send(content, MAIL)
+    else:
+        core.send(content)
+        core.send(MAIL)
+    core.receive_data(b"250 ok\r\n")
+    assert core.take_replies([]) is NEED_DATA
+    assert core.owed == 1
+
+
+def test_a_reply_that_began_before_is_no_part_of_what_was_hoped_for():
+    core = connection()
+    core.receive_data(b"250-unasked\r\n")
+    assert core.next_event() is NEED_DATA
+    core.send(MAIL)
+    core.receive_data(b"250 ok\r\n")
+    replies = []
+    assert core.take_replies(replies) is None
+    assert replies[0].lines == ("unasked", "ok")
