@@ -5,9 +5,10 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 from smtpkit.asyncio import Listener, Server, serve
-from smtpkit.cli import limiting, listening, logs, settings_file, storing
+from smtpkit.cli import limiting, listening, logs, settings_file, storing, systemd
 from smtpkit.cli.aside import writing_aside
 from smtpkit.cli.output import complain, say
 from smtpkit.cli.parser import positive, seconds
@@ -78,7 +79,7 @@ def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
     handler = storing.handler(parser, arguments)
     _checked(parser, handler, listeners, settings)  # before anything is opened or begun
     if arguments.workers > 1:
-        return _run_workers(parser, arguments, listeners, settings)
+        return _Together(parser, arguments, listeners, settings).run()
     settings["transcript"] = logs.Sessions().transcript if arguments.verbose else None
     server = _checked(parser, handler, listeners, settings)
     with writing_aside():
@@ -136,42 +137,59 @@ def _checked(
         parser.error(f"--hostname: {error}")
 
 
-def _run_workers(
-    parser: "ArgumentParser",
-    arguments: "Namespace",
-    listeners: "Sequence[Listener]",
-    settings: "dict[str, Any]",
-) -> int:
-    if not hasattr(os, "fork"):
-        parser.error("--workers needs a system that has fork()")
-    from smtpkit.cli.workers import Workers, open_for
+class _Together:
+    """Several processes that serve on the same endpoints."""
 
-    for_each, opened = open_for(listeners, arguments.workers)
-    ledger = settings["ledger"]
+    def __init__(
+        self,
+        parser: "ArgumentParser",
+        arguments: "Namespace",
+        listeners: "Sequence[Listener]",
+        settings: "dict[str, Any]",
+    ) -> None:
+        if not hasattr(os, "fork"):
+            parser.error("--workers needs a system that has fork()")
+        from smtpkit.cli.workers import open_for
 
-    def work(number: int, parent: int) -> int:
-        own = {endpoint.sock for endpoint in for_each[number]}
-        for sock in opened:
+        self._parser = parser
+        self._arguments = arguments
+        self._settings = settings
+        self._listeners = listeners
+        self._for_each, self._opened = open_for(listeners, arguments.workers)
+
+    def run(self) -> int:
+        """Serve until a signal comes."""
+        from smtpkit.cli.workers import Workers
+
+        workers = Workers(self._arguments.workers, self._serve, self._arguments.grace + 2 * _MORE_GRACE)
+        for address in dict.fromkeys(_where(sock.getsockname()) for sock in self._opened):
+            say(f"listening on {address}")
+        systemd.ready()
+        workers.run(self._close)
+        return 0
+
+    def _serve(self, number: int, parent: int) -> int:
+        # In the process of a worker.
+        own = {endpoint.sock for endpoint in self._for_each[number]}
+        for sock in self._opened:
             if sock not in own:
                 sock.close()  # a port is closed when the last process has closed it
-        settings["ledger"] = ledger.of_worker(number)
+        arguments, settings = self._arguments, self._settings
+        settings["ledger"] = settings["ledger"].of_worker(number)
         settings["transcript"] = logs.Sessions(f"{number + 1}.").transcript if arguments.verbose else None
-        server = _checked(parser, storing.handler(parser, arguments), for_each[number], settings)
+        handler = storing.handler(self._parser, arguments)
+        server = _checked(self._parser, handler, self._for_each[number], settings)
         with writing_aside():
             asyncio.run(_serve(server, arguments.grace, parent))
         return 0
 
-    def no_more() -> None:
-        for sock in opened:
+    def _close(self) -> None:
+        # No more connections are wanted.
+        systemd.stopping()
+        for sock in self._opened:
             sock.close()
-        for listener in listeners:
+        for listener in self._listeners:
             listener.remove()
-
-    workers = Workers(arguments.workers, work, arguments.grace + 2 * _MORE_GRACE)
-    for address in dict.fromkeys(_where(sock.getsockname()) for sock in opened):
-        say(f"listening on {address}")
-    workers.run(no_more)
-    return 0
 
 
 async def _serve(server: Server, grace: float, parent: int | None = None) -> None:
@@ -181,23 +199,27 @@ async def _serve(server: Server, grace: float, parent: int | None = None) -> Non
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, server)
+    loop.add_signal_handler(signal.SIGHUP, _reload, server, parent is None)
     if parent is not None:
         loop.add_reader(parent, told.set)
     async with server:
         if parent is None:
             for address in server.addresses:
                 say(f"listening on {_where(address)}")
+            systemd.ready()
         await told.wait()
         if parent is not None:
             loop.remove_reader(parent)
+        else:
+            systemd.stopping()
         _end_within(grace + _MORE_GRACE)
         await server.close(grace)
 
 
-def _reload(server: Server) -> None:
+def _reload(server: Server, alone: bool) -> None:
     try:
-        server.reload_tls()
+        with systemd.reloading() if alone else nullcontext():
+            server.reload_tls()
     except TLSError as error:
         complain(f"the certificates remain what they were: {error}")
     except RuntimeError:

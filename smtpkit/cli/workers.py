@@ -4,9 +4,11 @@ import os
 import signal
 import socket
 import sys
+from contextlib import nullcontext
 from time import monotonic
 
 from smtpkit.asyncio import Listener
+from smtpkit.cli import systemd
 from smtpkit.cli.output import complain, settle
 
 __all__ = ["Workers", "open_for"]
@@ -158,8 +160,9 @@ class Workers:
             forwarded = _FORWARDED.get(signal.Signals(number))
             if forwarded is not None:
                 self._ending = self._ending or forwarded is signal.SIGTERM
-                for process in self._running:
-                    os.kill(process, forwarded)
+                with systemd.reloading() if forwarded is signal.SIGHUP else nullcontext():
+                    for process in self._running:
+                        os.kill(process, forwarded)
 
     def _collect(self) -> None:
         while self._running:
