@@ -101,8 +101,9 @@ def _offered(
     parameters: "Mapping[str, Any]", offered: "frozenset[str]", known: "Mapping[str, Any]", config: "ServerConfig"
 ) -> bool:
     # What an extension defines must be offered; "keep" lets anything else through.
-    strangers = parameters.keys() - offered
-    return not strangers or (config.unknown_parameters == "keep" and not strangers & known.keys())
+    if offered.issuperset(parameters):
+        return True
+    return config.unknown_parameters == "keep" and known.keys().isdisjoint(parameters.keys() - offered)
 
 
 def _checked(parameters: "Mapping[str, Any]", offer: "Offer") -> "Reply | None":
@@ -120,31 +121,24 @@ class Budget:
     Attributes:
         commands: since the last accepted message.
         errors, errors_in_a_row: as Limits counts them.
+        refused: 1 where MAIL, RCPT or DATA was refused, 2 where a 503 behind it was counted, too; 0 again with MAIL,
+            RSET or a greeting.
         transactions: MAIL commands accepted.
     """
 
-    __slots__ = ("_limits", "_refused", "commands", "errors", "errors_in_a_row", "transactions")
+    __slots__ = ("_limits", "commands", "errors", "errors_in_a_row", "refused", "transactions")
 
     def __init__(self, limits: "Limits") -> None:
         self._limits = limits
-        self._refused = 0  # 1: MAIL, RCPT or DATA was refused; 2: and a 503 behind it was counted
+        self.refused = 0
         self.commands = 0
         self.errors = 0
         self.errors_in_a_row = 0
         self.transactions = 0
 
-    def transaction_begins(self) -> None:
-        """MAIL, RSET or a greeting: the 503s behind an earlier refusal are over."""
-        self._refused = 0
-
     def step_refused(self) -> None:
         """MAIL, RCPT or DATA was refused, so that pipelined followers must fail too."""
-        self._refused = self._refused or 1
-
-    @property
-    def step_was_refused(self) -> bool:
-        """Whether a step of this transaction was refused."""
-        return self._refused > 0
+        self.refused = self.refused or 1
 
     def judge(self, reply: "Reply") -> "Reply":
         """Count an answer; the reply to give, which is 421 once the errors are enough."""
@@ -165,7 +159,7 @@ class Budget:
 
     def _follows_a_refusal(self) -> bool:
         # The first 503 behind a refusal counts, the others of the same group do not.
-        if self._refused == 1:
-            self._refused = 2
+        if self.refused == 1:
+            self.refused = 2
             return False
-        return self._refused == 2
+        return self.refused == 2

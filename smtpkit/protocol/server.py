@@ -43,6 +43,7 @@ class ServerConnection(ServerSteps):
             for one that cannot be read.  None at first.
         finished: whether the client has said QUIT, and nothing behind it.
         granted: types of commands that are accepted at once with their standard reply, and not given; none at first.
+        begun: set with each MAIL that is accepted, for who takes it back once told how that transaction has ended.
         hello_name: the client's name for itself, or None.
         tls: facts of the TLS session, or None.
         identity: who logged in, or None.
@@ -74,8 +75,7 @@ class ServerConnection(ServerSteps):
             return self.unanswered
         while True:
             event = _READERS[self._reading](self)
-            kind = type(event)
-            if kind not in self.granted or self.unanswered is None:
+            if self.unanswered is None or (kind := type(event)) not in self.granted:
                 return event
             self.unanswered = None
             _ACCEPT[kind](self, event, self._standard)
@@ -268,7 +268,7 @@ class ServerConnection(ServerSteps):
             tls=self.tls is not None,
             authenticated=self.identity is not None,
         )
-        if reply is say.NEED_RCPT and self._budget.step_was_refused and not self.config.lmtp:
+        if reply is say.NEED_RCPT and self._budget.refused and not self.config.lmtp:
             reply = say.NO_VALID_RECIPIENTS
         if type(command) is not c.Bdat:
             return self._answer(command, self._with_status(command, reply))

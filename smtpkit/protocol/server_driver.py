@@ -79,7 +79,6 @@ class ServerDriver(Driver):
         self.introduced: Callable[[], None] | None = None
         self._last_word: Reply | None = None
         self._refusal: Reply | None = None
-        self._open = False  # a transaction without a verdict
         self._pieces: list[bytes] = []
         self._held: Next | None = None  # an event that was read and not yet handled
         self._stream_error: ConnectionLost | MessageRefused | None = None
@@ -129,7 +128,7 @@ class ServerDriver(Driver):
     @property
     def may_be_woken(self) -> bool:
         """Whether the wait may be cut short to end the session: no transaction is under way."""
-        return not self._open
+        return not self.core.begun
 
     @property
     def finished(self) -> bool:
@@ -168,9 +167,10 @@ class ServerDriver(Driver):
             True if that is now: the adapter asks for the next need.
         """
         self._last_word = reply
-        if not self._open and self.core.unanswered is None and not self.core.closed:
-            self.core.close(None if self._handshaking else reply)
-        return self.core.closed
+        core = self.core
+        if not core.begun and core.unanswered is None and not core.closed:
+            core.close(None if self._handshaking else reply)
+        return core.closed
 
     def dismiss(self, reply: Reply) -> None:
         """End the session with this reply while the user's code runs, whose answer comes too late; then close."""
@@ -189,16 +189,13 @@ class ServerDriver(Driver):
         while True:
             event = self._held or core.next_event()
             self._held = None
-            kind = type(event)
             if event is NEED_DATA:
-                if self._open and core.waiting_for == "body":
+                if core.begun and core.waiting_for == "body":
                     self.waits += 1
                 yield READ
                 continue
-            if kind is c.Mail and "on_mail" not in hooks:
-                core.accept()
-                self._open, self._stream_error = True, None
-            elif isinstance(event, BodyChunk):
+            kind = type(event)
+            if isinstance(event, BodyChunk):
                 if collects:
                     self._pieces.append(event.data)
                     if event.last:
@@ -214,9 +211,9 @@ class ServerDriver(Driver):
                 yield from self._secured(clear=core.data_to_send())
             elif kind is ConnectionClosed:
                 break
-            if (self._open and not core.in_transaction) or kind is c.Rset:
+            if (core.begun and not core.in_transaction) or kind is c.Rset:
                 yield from self._transaction_dropped()
-            if self._last_word is not None and not self._open and not core.closed:
+            if self._last_word is not None and not core.begun and not core.closed:
                 core.close(self._last_word)
             if core.unsent >= _TURN:
                 yield WRITE
@@ -237,17 +234,14 @@ class ServerDriver(Driver):
             core.supply(answer)
         else:
             core.accept(answer)
-        if type(event) is c.Mail:
-            self._open = True
-            self._stream_error = None
-        elif type(event) in _TOLD:
+        if type(event) in _TOLD:
             take_told(self._session, event)
 
     # Content
 
     def _content(self, event: BodyChunk) -> "Needs":
         core = self.core
-        if self._stream_error is not None:
+        if not core.begun:
             core.reject()  # on_body was told that the message was given up, and then it was not
         elif "on_body" in self._hooks:
             yield from self._stream(event)
@@ -266,7 +260,7 @@ class ServerDriver(Driver):
         core = self.core
         if core.unanswered is None:
             return
-        self._open = False
+        core.begun = False
         if self._session.forwarded:
             self._session.forwarded = _NOTHING  # it was told of this message
         if answer is None:
@@ -280,12 +274,12 @@ class ServerDriver(Driver):
 
     def _stream(self, event: BodyChunk) -> "Needs":
         core = self.core
-        self._held = event
+        self._held, self._stream_error = event, None
         answer = yield Call("on_body")
         refused = isinstance(answer, Reply) and answer.code >= 400
         if refused and self._stream_error is None and core.unanswered is None and not core.closed:
             core.reject(answer)  # no need to keep the rest
-            self._open = False
+            core.begun = False
         try:
             while (need := self.next_chunk()) is not DONE:
                 if need is READ or need is WRITE:
@@ -336,8 +330,8 @@ class ServerDriver(Driver):
         self._pieces.clear()
         if self._session.forwarded:
             self._session.forwarded = _NOTHING
-        if self._open:
-            self._open = False
+        if self.core.begun:
+            self.core.begun = False
             if "on_reset" in self._hooks:
                 yield Call("on_reset")
 

@@ -24,8 +24,12 @@ _HOOKS: "dict[type, str]" = {
     **dict.fromkeys(QUESTIONS, "on_login"),
     **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, *_TOLD), "on_command"),
 }
-_DATA: "frozenset[type]" = frozenset({c.Data})
-_STEPS: "frozenset[type]" = frozenset({c.Rcpt, c.Data})
+_STEPS: "dict[type, str]" = {c.Mail: "on_mail", c.Rcpt: "on_rcpt", c.Data: ""}
+_DECIDING = frozenset({"on_mail", "on_rcpt"})
+_GRANTED: "dict[frozenset[str], frozenset[type]]" = {  # one for all connections
+    hooks: frozenset(step for step, hook in _STEPS.items() if hook not in hooks)
+    for hooks in map(frozenset, ((), ("on_mail",), ("on_rcpt",), ("on_mail", "on_rcpt")))
+}
 
 
 def hook_of(event: "Next") -> str | None:
@@ -37,8 +41,8 @@ def hook_of(event: "Next") -> str | None:
 
 
 def granted_to(hooks: "Collection[str]") -> "frozenset[type]":
-    """The steps of a transaction that need no decision where a session has these hooks; MAIL begins one, and does."""
-    return _STEPS if "on_rcpt" not in hooks else _DATA
+    """The steps of a transaction that need no decision where a session has these hooks."""
+    return _GRANTED[_DECIDING.intersection(hooks)]
 
 
 def call_of(hook: str, event: "Next") -> Call:

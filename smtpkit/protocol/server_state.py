@@ -103,6 +103,7 @@ class ServerState:
         "_standard",
         "_unread_before",
         "_withheld",
+        "begun",
         "config",
         "finished",
         "granted",
@@ -126,6 +127,7 @@ class ServerState:
         self.notice: Callable[[str], None] | None = None
         self.granted: frozenset[type] = _NOTHING
         self.finished = False
+        self.begun = False
         self._budget = Budget(config.limits)
         self._lines = LineBuffer()
         self._out: list[bytes] = []
@@ -159,7 +161,7 @@ class ServerState:
         self._rcpt_parameters: list[Any] = []
         self._content: DataContent | ChunkedContent | None = None
         self._smtputf8 = False
-        self._budget.transaction_begins()
+        self._budget.refused = 0
 
     def _renew(self) -> None:
         # What is offered has changed.
@@ -223,7 +225,7 @@ class ServerState:
         return Reply(reply.code, reply.lines, status)
 
     def _say(self, reply: Reply) -> None:
-        octets = bytes(reply)
+        octets = reply._octets or bytes(reply)
         self._out.append(octets)
         if self.transcript is not None:
             self.transcript.reply(octets)

@@ -77,7 +77,8 @@ class ServerSteps(AuthSteps):
 
     def _accept_mail(self, command: c.Mail, reply: Reply) -> None:
         self._say(reply)
-        self._budget.transaction_begins()
+        self.begun = True
+        self._budget.refused = 0
         self._budget.transactions += 1
         self._mail = command
         self._smtputf8 = "SMTPUTF8" in command.parameters

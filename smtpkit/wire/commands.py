@@ -152,7 +152,8 @@ def parse_command(line: bytes, *, smtputf8: bool = False, strict: bool = True, d
 
 # What parse_parameters gets is ASCII without control characters; the rest it checks itself.
 _END = r">(?: ([!-~ ]++))?(?:\r\n)?\Z"
-_match_mail = re.compile(rf" [Ff][Rr][Oo][Mm]:<(?:{ASCII_MAILBOX})?{_END}").match
+_MAIL_END = r">(?: SIZE=([0-9]{1,20}+)| ([!-~ ]++))?(?:\r\n)?\Z"  # most clients declare the size, and nothing else
+_match_mail = re.compile(rf" [Ff][Rr][Oo][Mm]:<(?:{ASCII_MAILBOX})?{_MAIL_END}").match
 _match_rcpt = re.compile(rf" [Tt][Oo]:<{ASCII_MAILBOX}{_END}").match
 _new = object.__new__
 
@@ -162,7 +163,7 @@ def _common_mail(line: bytes, dialect: Dialect) -> Mail | None:
     match = _match_mail(line.decode("latin-1"), 4)
     if match is None:
         return None
-    local_part, domain, parameters = match.groups()
+    local_part, domain, size, parameters = match.groups()
     mail = _new(Mail)
     if domain is None:
         mail.reverse_path = None
@@ -172,7 +173,7 @@ def _common_mail(line: bytes, dialect: Dialect) -> Mail | None:
         mailbox._text = None
         mailbox.domain = domain
     if parameters is None:
-        mail.parameters = {}
+        mail.parameters = {} if size is None else {"SIZE": int(size)}
         return mail
     try:
         mail.parameters = parse_parameters("MAIL", parameters, dialect.mail)

@@ -150,7 +150,7 @@ class TestBudget:
     def test_what_follows_a_refusal_counts_once(self):
         budget = Budget(Limits())
         budget.step_refused()
-        assert budget.step_was_refused
+        assert budget.refused
         for _ in range(200):
             assert budget.judge(Reply(503)).code == 503
         assert (budget.errors, budget.errors_in_a_row) == (1, 1)
@@ -162,8 +162,7 @@ class TestBudget:
         budget.step_refused()
         budget.judge(Reply(503))
         assert budget.errors == 1
-        budget.transaction_begins()
-        assert not budget.step_was_refused
+        budget.refused = 0
         budget.judge(Reply(503))
         budget.judge(Reply(503))
         assert budget.errors == 3

@@ -49,7 +49,10 @@ def test_a_hook_is_called_with_its_event_and_that_of_a_connection_with_nothing()
 
 def test_steps_that_nobody_wants_to_decide_are_granted():
     assert granted_to({"on_mail", "on_message"}) == {c.Rcpt, c.Data}
-    assert granted_to({"on_rcpt"}) == {c.Data}
+    assert granted_to({"on_rcpt"}) == {c.Mail, c.Data}
+    assert granted_to({"on_mail", "on_rcpt", "on_body"}) == {c.Data}
+    assert granted_to(()) == {c.Mail, c.Rcpt, c.Data}
+    assert granted_to({"on_rcpt"}) is granted_to(["on_rcpt", "on_close"])
 
 
 @pytest.mark.parametrize(
