@@ -32,27 +32,27 @@ class Admission:
         self._limits = limits
         self._ledger = ledger
         self._counted = [kind for kind in _AT_THE_DOOR if kind in ledger.limits]
-        self._by_address: dict[str, int] = {}
+        self._by_address: dict[str | None, int] = {}
         self.connections = 0
 
-    def enter(self, address: str, now: float) -> "tuple[Reply | None, str]":
+    def enter(self, address: str | None, now: float) -> "tuple[Reply | None, str]":
         """A connection comes.
 
         Args:
-            address: whose it is; "" where that is not known, and only the limit of all holds.
+            address: whose it is; None where that is not known, and only the limit of all holds.
             now: seconds, of the ledger's clock.
 
         Returns:
             The reply that turns it away, with the name of the limit; (None, "") lets it in.
         """
-        network = network_of(address)
+        network = network_of(address) if address is not None else None
         count = self._by_address.get(network, 0)
         if self.connections >= self._limits.connections:
             return TOO_MANY_CONNECTIONS, "connections"
-        if address and count >= self._limits.per_address:
+        if address is not None and count >= self._limits.per_address:
             return TOO_MANY_CONNECTIONS, "per_address"
         ledger = self._ledger
-        if address and self._counted:
+        if address is not None and self._counted:
             for kind in self._counted:
                 if (refusal := ledger.refusal(address, kind, now)) is not None:
                     return refusal, "ledger"
@@ -61,10 +61,10 @@ class Admission:
         self._by_address[network] = count + 1
         return None, ""
 
-    def leave(self, address: str) -> None:
+    def leave(self, address: str | None) -> None:
         """A connection that entered has gone."""
         self.connections -= 1
-        network = network_of(address)
+        network = network_of(address) if address is not None else None
         if self._by_address[network] == 1:
             del self._by_address[network]
         else:

@@ -166,7 +166,7 @@ class ServerWatch:
 
     def noticed(self, session: "SessionFacts", name: str) -> None:
         """What a core notices."""
-        address = session.peer[0] if isinstance(session.peer, tuple) else ""
+        address = session.address
         if name == "error":
             self._count("errors")
             self._ledger.add(address, "errors", monotonic())
@@ -186,7 +186,7 @@ class ServerWatch:
 
     def bars_login(self, session: "SessionFacts") -> "Reply | None":
         """The reply to a login from an address that has failed too often, else None."""
-        address = session.peer[0] if isinstance(session.peer, tuple) else ""
+        address = session.address
         if not self._ledger.over(address, "failed_logins", monotonic()):
             return None
         self._reached(session, "ledger")
@@ -267,7 +267,7 @@ class ServerWatch:
         self._tell("received", session, receipt)
 
     def _exhausted(self, session: "SessionFacts", recipients: int) -> "Reply | None":
-        address = session.peer[0] if isinstance(session.peer, tuple) else ""
+        address = session.address
         ledger, now, over = self._ledger, monotonic(), False
         for kind, number in (("messages", 1), ("recipients", recipients)):
             if kind in ledger.limits:

@@ -40,10 +40,10 @@ def test_what_is_no_network_is_refused(wrong):
 def test_connections_are_counted_in_all_and_by_address():
     admission = Admission(Limits(connections=3, per_address=2), Ledger())
     assert [admission.enter("a", 0)[1] for _ in range(3)] == ["", "", "per_address"]
-    assert admission.enter("", 0)[1] == ""
+    assert admission.enter(None, 0)[1] == ""
     assert admission.enter("b", 0)[1] == "connections"
     admission.leave("a")
-    admission.leave("")
+    admission.leave(None)
     assert admission.connections == 1
     assert admission.enter("a", 0) == (None, "")
 

@@ -92,11 +92,11 @@ class Ledger:
         other.__dict__.update(self.__dict__, _worker=number)
         return other
 
-    def add(self, address: str, kind: str, now: float, number: int = 1) -> None:
+    def add(self, address: str | None, kind: str, now: float, number: int = 1) -> None:
         """Count something that came from an address.
 
         Args:
-            address: IPv4 or IPv6, or any other text that names a peer; "" for nobody is not counted.
+            address: IPv4 or IPv6, or any other text that names a peer; None for nobody is not counted.
             kind: "connections", "messages", "recipients", "errors" or "failed_logins".
             now: seconds.
             number: how many came.
@@ -109,7 +109,7 @@ class Ledger:
         place = start + self._offsets[kind] + period % 2
         words[place] = min(words[place] + number, _MOST)
 
-    def count(self, address: str, kind: str, now: float) -> float:
+    def count(self, address: str | None, kind: str, now: float) -> float:
         """What came of a kind from an address in the last `window` seconds, in all processes."""
         if not address or kind not in self.limits:
             return 0
@@ -128,12 +128,12 @@ class Ledger:
                     break
         return total
 
-    def over(self, address: str, kind: str, now: float) -> bool:
+    def over(self, address: str | None, kind: str, now: float) -> bool:
         """Whether an address has reached its limit."""
         limit = self.limits.get(kind)
         return limit is not None and self.count(address, kind, now) >= limit
 
-    def refusal(self, address: str, kind: str, now: float) -> "Reply | None":
+    def refusal(self, address: str | None, kind: str, now: float) -> "Reply | None":
         """The reply to who has reached the limit (421 4.7.0), else None."""
         return say.TOO_MUCH_OF_ADDRESS if self.over(address, kind, now) else None
 

@@ -62,6 +62,11 @@ class SessionFacts:
         return urandom(5).hex()
 
     @property
+    def address(self) -> str | None:
+        """The IP address of the client; None where there is none, as over a unix socket."""
+        return self.peer[0] if isinstance(self.peer, tuple) else None
+
+    @property
     def tls(self) -> "TLSFacts | None":
         """Facts of the TLS session, None in clear."""
         return self._core.tls

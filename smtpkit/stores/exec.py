@@ -169,9 +169,8 @@ def _told(envelope: "Envelope", session: "SessionFacts", identifier: str) -> "di
     listed = "\n".join(recipients)
     if len(listed.encode()) > _ENVIRONMENT:
         raise ReplyError(_TOO_MANY)
-    peer = session.peer[0] if isinstance(session.peer, tuple) else ""
     facts = {
-        "CLIENT_ADDRESS": peer,
+        "CLIENT_ADDRESS": session.address or "",
         "CLIENT_HELO": session.hello_name or "",
         "CLIENT_PROTOCOL": session.protocol,
         "SASL_USERNAME": session.identity or "",

@@ -88,7 +88,7 @@ class Shown:
 
     def _head(self) -> list[str]:
         envelope, session = self._envelope, self._session
-        peer = session.peer[0] if isinstance(session.peer, tuple) else "unix socket"
+        peer = session.address or "unix socket"
         user = f", {session.identity} logged in" if session.identity is not None else ""
         recipients = zip(envelope.recipients, envelope.rcpt_parameters, strict=True)
         commands = (Mail(envelope.sender, envelope.mail_parameters), *(Rcpt(*each) for each in recipients))

@@ -64,7 +64,7 @@ class Connection:
         )
         if proxied:
             self._driver.introduced = self._introduced
-        self._address = ""
+        self._address: str | None = None
         self._admitted = False
         self._since = monotonic()
         self._hook = ""  # which is called, or was last
@@ -100,7 +100,7 @@ class Connection:
 
     def _opened(self) -> None:
         server, session = self._server, self._session
-        session.peer = peer = self.transport.peer or ""
+        session.peer = self.transport.peer or ""
         session.local = self.transport.local or ""
         self.transport.set_deadline(server._settings.config.limits.total)
         with server._lock:
@@ -112,16 +112,16 @@ class Connection:
             server._watch.turned_away(session, "", NOT_A_PROXY)
         else:
             # Behind a proxy it is not known yet whose connection it is.
-            self._admit("" if self._driver.introduced is not None or isinstance(peer, str) else peer[0])
+            self._admit(None if self._driver.introduced is not None else session.address)
 
     def _introduced(self) -> None:
         # A PROXY header has said who the client is.
-        peer = self._session.peer
-        if self._admitted and isinstance(peer, tuple):
+        address = self._session.address
+        if self._admitted and address is not None:
             self._leave()
-            self._admit(peer[0])
+            self._admit(address)
 
-    def _admit(self, address: str) -> None:
+    def _admit(self, address: str | None) -> None:
         server, session = self._server, self._session
         self._address = address
         with server._lock:
@@ -132,7 +132,7 @@ class Connection:
         if refusal is not None:
             self._driver.turn_away(refusal)
             server._watch.turned_away(session, limit, refusal)
-        elif address or self._driver.introduced is None:
+        elif address is not None or self._driver.introduced is None:
             server._watch.let_in(session)
 
     def _leave(self) -> None:

@@ -70,8 +70,9 @@ def test_what_is_two_periods_old_is_gone_when_counting_goes_on():
 
 def test_nobody_is_not_counted():
     ledger = Ledger(connections=1)
-    ledger.add("", "connections", 0)
-    assert not ledger.over("", "connections", 0)
+    for nobody in (None, ""):
+        ledger.add(nobody, "connections", 0)
+        assert not ledger.over(nobody, "connections", 0)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,16 @@ def test_a_session_is_named_when_it_is_asked_for_its_name():
     assert len(one.id) == 10
 
 
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [(("192.0.2.1", 1), "192.0.2.1"), (("2001:db8::1", 1, 0, 0), "2001:db8::1"), ("", None), ("/run/x", None)],
+)
+def test_a_client_has_an_address_unless_it_comes_over_a_unix_socket(peer, address):
+    facts = SessionFacts()
+    facts.peer = peer
+    assert facts.address == address
+
+
 def test_there_is_no_envelope_between_transactions():
     assert session(b"EHLO c.example\r\n").envelope is None
 

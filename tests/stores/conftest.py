@@ -21,7 +21,9 @@ def session():
             "id": "5e5510",
             "tls": None,
         }
-        return SimpleNamespace(**{**known, **facts})
+        made = SimpleNamespace(**{**known, **facts})
+        made.address = made.peer[0] if made.peer else None
+        return made
 
     return make
 
