@@ -55,7 +55,7 @@ def refused(line, **options):
         (b"MAIL FROM:<>", Mail(None)),
         (b"mail from:<alice@A.example>", Mail(ALICE)),
         (b"mAiL fRoM:<alice@A.example>", Mail(ALICE)),
-        (b"MAIL FROM:<> SIZE=00000000000000000005\r\n", Mail(None, {"SIZE": 5})),
+        (b"MAIL FROM:<> SIZE=00000000000000000005", Mail(None, {"SIZE": 5})),
         (b"MAIL FROM:<> SIZE=5 X=1", Mail(None, {"SIZE": 5, "X": "1"})),
         (b"MAIL FROM:<> size=5 X body=7bit", Mail(None, {"SIZE": 5, "X": None, "BODY": "7BIT"})),
         (b'MAIL FROM:<"alice"@a.example> BY=5;R', Mail(ALICE, {"BY": DeliverBy(5, "R")})),
