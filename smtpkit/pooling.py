@@ -9,6 +9,7 @@ __all__ = ["PoolLimits", "PoolState", "PoolStats", "Slot", "Waiter", "seconds_le
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _RESTED = 1.0  # seconds
@@ -116,22 +117,33 @@ class Slot:
 
 
 class Waiter:
-    """A call that waits for a slot.
+    """A call that wants a slot, and waits where there is none.
 
     Args:
-        event: what wakes it: `set()` says that it should look again.
+        make_event: makes what wakes it, if it has to wait: `set()` says that it should look again.
         paced: whether it is for one message, which the rate may hold back.
 
     Attributes:
+        event: what `make_event` has made, or None.
         slot: what it waits for, once it has it.
     """
 
-    __slots__ = ("event", "paced", "slot")
+    __slots__ = ("_make_event", "event", "paced", "slot")
 
-    def __init__(self, event: "Any", *, paced: bool = True) -> None:
-        self.event = event
+    def __init__(self, make_event: "Callable[[], Any]", *, paced: bool = True) -> None:
+        self._make_event = make_event
         self.paced = paced
+        self.event: Any = None
         self.slot: Slot | None = None
+
+    def wait(self) -> None:
+        """It is going to wait."""
+        self.event = self._make_event()
+
+    def wake(self) -> None:
+        """Have it look again."""
+        if self.event is not None:
+            self.event.set()
 
 
 class PoolState:
@@ -183,7 +195,10 @@ class PoolState:
         """
         self.check_open()
         self._waiting[waiter] = None
-        return self.advance(now)
+        ending = self.advance(now)
+        if waiter.slot is None:
+            waiter.wait()
+        return ending
 
     def check_open(self) -> None:
         """Raise LocalProtocolError if the pool is closed."""
@@ -198,14 +213,14 @@ class PoolState:
             if not self._has_room():
                 break
             if waiter.paced and self._next > now:
-                waiter.event.set()  # it is the first in the row: let it see until when it has to wait
+                waiter.wake()  # it is the first in the row: let it see until when it has to wait
                 break
             if waiter.paced and self.limits.rate is not None:
                 self._next = now + 1 / self.limits.rate
             del self._waiting[waiter]
             waiter.slot = self._idle.pop() if self._idle else Slot()
             self._in_use.add(waiter.slot)
-            waiter.event.set()
+            waiter.wake()
         return ending
 
     def patience(self, waiter: Waiter, now: float) -> float:
@@ -255,7 +270,7 @@ class PoolState:
         """Hand out nothing more; who waits is woken, and finds the pool closed."""
         self.closed = True
         for waiter in self._waiting:
-            waiter.event.set()
+            waiter.wake()
         self._waiting.clear()
         ending = [slot.client for slot in self._idle]
         self._idle.clear()

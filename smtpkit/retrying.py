@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.results import Outcome
 
+_ONCE = Retry(1)
 _ONE_READING = (
     "not sent again: the body was read and gives its content only once; "
     "bytes, a file that can seek, or a callable that makes the body can be sent again"
@@ -54,11 +55,12 @@ class Delivery:
         self._waiting = self._recipients
         self._message = message
         self._replay = Replay(body)
-        self._retry = retry or Retry(1)
+        self._retry = retry or _ONCE
         self._options = options
         self._made = 0
         self._outcomes: dict[str, Outcome] = {}
         self._error: SMTPError | None = None
+        self._settled: SendResult | None = None  # of the only attempt
 
     @classmethod
     def of_message(
@@ -113,6 +115,9 @@ class Delivery:
             Seconds until the next attempt; None if there is to be none, and then `result()` tells.
         """
         self._made += 1
+        if self._retry is _ONCE and isinstance(found, SendResult):
+            self._settled = found
+            return None
         self._outcomes.update(found.recipients)
         error = found if isinstance(found, SMTPError) else None
         self._error = error or self._error
@@ -138,6 +143,8 @@ class Delivery:
         Raises:
             SMTPError: the last error, if nobody was accepted, or if not everybody was and raise_for="any".
         """
+        if self._settled is not None:
+            return self._settled
         addresses = [str(each) for each in self._recipients]
         outcomes = {address: self._outcomes[address] for address in addresses if address in self._outcomes}
         accepted = [each for each in outcomes.values() if each.verdict is Verdict.ACCEPTED]

@@ -31,7 +31,7 @@ def state(**given):
 
 
 def asked(pool, now=0.0, *, paced=True):
-    waiter = Waiter(Flag(), paced=paced)
+    waiter = Waiter(Flag, paced=paced)
     pool.ask(waiter, now)
     return waiter
 
@@ -57,7 +57,7 @@ def test_who_asks_gets_a_slot_at_once_while_there_is_room():
     assert first.slot.client is None
     assert second.slot not in (None, first.slot)
     assert third.slot is None
-    assert first.event.is_set
+    assert first.event is None  # it need not wait
     assert not third.event.is_set
     assert pool.stats == PoolStats(in_use=2, waiting=1)
 
@@ -113,7 +113,7 @@ def test_what_has_rested_too_long_is_closed():
     old, new = filled(pool), filled(pool)
     pool.give_back(old, 1.0, usable=True, carried=1)
     pool.give_back(new, 5.0, usable=True, carried=1)
-    waiter = Waiter(Flag())
+    waiter = Waiter(Flag)
     assert pool.ask(waiter, 9.0) == [old.client]
     assert waiter.slot is new
 
@@ -192,7 +192,7 @@ def test_what_is_no_message_is_not_held_back_by_the_rate():
     pool.abandon(asked(pool, paced=False), 0.0)
     late = asked(pool)
     assert late.slot is None
-    assert pool.patience(Waiter(Flag(), paced=False), 0.0) > 1000
+    assert pool.patience(Waiter(Flag, paced=False), 0.0) > 1000
 
 
 def test_a_closed_pool_hands_out_nothing_and_wakes_who_waits():
@@ -201,7 +201,7 @@ def test_a_closed_pool_hands_out_nothing_and_wakes_who_waits():
     waiter = asked(pool)
     pool.give_back(resting, 0.0, usable=True, carried=1)
     pool.give_back(waiter.slot, 0.0, usable=True, carried=2)
-    late = Waiter(Flag())
+    late = Waiter(Flag)
     assert pool.close() == [resting.client]
     assert pool.close() == []
     with pytest.raises(LocalProtocolError, match="closed"):
@@ -264,7 +264,7 @@ def test_whatever_happens_no_slot_is_lost_and_nobody_waits_in_vain(events, size,
     for kind, number in events:
         now += number / 10
         if kind in ("ask", "free"):
-            waiter = Waiter(Flag(), paced=kind == "ask")
+            waiter = Waiter(Flag, paced=kind == "ask")
             closed += pool.ask(waiter, now)
             row.append(waiter)
         elif kind == "abandon" and row:

@@ -177,8 +177,9 @@ class Client:
         return self._driver.alive
 
     @property
-    def _is_reusable(self) -> bool:
-        return self._is_alive and self._driver.reusable
+    def _may_be_kept(self) -> bool:
+        # Whether it can carry another message, as far as is known without a look.
+        return not (self._transport.closed or self._busy) and self._cause is None and self._driver.reusable
 
     async def _quit(self, deadline: float | None) -> None:
         # QUIT and its reply, where there is somebody to talk to, and close.

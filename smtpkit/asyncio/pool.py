@@ -268,7 +268,7 @@ class Pool:
 
     async def _acquire(self, ends: float | None, *, paced: bool = True) -> Slot:
         # Wait for one of the slots, in turn.
-        state, waiter = self._home(), Waiter(Event(), paced=paced)
+        state, waiter = self._home(), Waiter(Event, paced=paced)
         try:
             ending = state.ask(waiter, monotonic())
             seconds = state.patience(waiter, monotonic())
@@ -291,7 +291,7 @@ class Pool:
     async def _fill(self, slot: Slot, ends: float | None) -> bool:
         # See to it that the slot has a live connection; True if it was used before.
         if slot.client is not None:
-            if slot.client._is_reusable:
+            if slot.client._is_alive and slot.client._may_be_kept:
                 self._state.reused += 1
                 return True
             self._discard(slot)
@@ -313,7 +313,7 @@ class Pool:
 
     def _give_back(self, slot: Slot) -> None:
         client: Client | None = slot.client
-        usable = client is not None and client._is_reusable
+        usable = client is not None and client._may_be_kept
         if client is not None and not usable:
             self._discard(slot)
         carried = None if client is None else client._sent

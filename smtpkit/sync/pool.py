@@ -265,7 +265,7 @@ class Pool:
 
     def _acquire(self, ends: float | None, *, paced: bool = True) -> Slot:
         # Wait for one of the slots, in turn.
-        state, waiter = self._home(), Waiter(Event(), paced=paced)
+        state, waiter = self._home(), Waiter(Event, paced=paced)
         try:
             with self._lock:
                 ending = state.ask(waiter, monotonic())
@@ -291,7 +291,7 @@ class Pool:
     def _fill(self, slot: Slot, ends: float | None) -> bool:
         # See to it that the slot has a live connection; True if it was used before.
         if slot.client is not None:
-            if slot.client._is_reusable:
+            if slot.client._is_alive and slot.client._may_be_kept:
                 with self._lock:
                     self._state.reused += 1
                 return True
@@ -316,7 +316,7 @@ class Pool:
 
     def _give_back(self, slot: Slot) -> None:
         client: Client | None = slot.client
-        usable = client is not None and client._is_reusable
+        usable = client is not None and client._may_be_kept
         if client is not None and not usable:
             self._discard(slot)
         carried = None if client is None else client._sent

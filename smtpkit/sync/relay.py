@@ -90,7 +90,7 @@ class RelaySession(Session):
     def _ready(self) -> Client:
         # A connection on which a transaction can begin.
         client = self._client
-        if client is not None and not (client._is_reusable and self._transit.may_stay(self)):
+        if client is not None and not (client._is_alive and client._may_be_kept and self._transit.may_stay(self)):
             self._client = None
             client._quit_unheard()
             client = None
