@@ -11,36 +11,38 @@ __all__ = ["configure", "ledger", "limits"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+
+    from smtpkit.cli.parser import Parser
 
 _WINDOW = 600.0  # seconds
 _FAILED_LOGINS = 100
 
-# Options that are a limit each: what stands in Limits, its type, and its help.
+# Limits, by their names, that an option sets: how that is called, its type, and its help.
 _OPTIONS = {
-    "max-connections": ("connections", positive, "open at once"),
-    "max-per-address": ("per_address", positive, "open at once from one address"),
-    "max-recipients": ("recipients", positive, "of one message"),
-    "max-commands": ("commands", positive, "between two messages"),
-    "max-errors": ("errors", positive, "in one session"),
-    "max-transactions": ("transactions", positive, "in one session (default: any number)"),
-    "idle-timeout": ("idle", seconds, "seconds of one wait for the client"),
-    "session-timeout": ("total", seconds, "seconds of one session"),
-    "minimum-rate": ("minimum_rate", positive, "octets a second of content, over a minute"),
-    "handler-timeout": ("handler", seconds, "seconds that the handler, or the store, may take"),
+    "connections": ("--max-connections", positive, "open at once"),
+    "per_address": ("--max-per-address", positive, "open at once from one address"),
+    "recipients": ("--max-recipients", positive, "of one message"),
+    "commands": ("--max-commands", positive, "between two messages"),
+    "errors": ("--max-errors", positive, "in one session"),
+    "transactions": ("--max-transactions", positive, "in one session (default: any number)"),
+    "idle": ("--idle-timeout", seconds, "seconds of one wait for the client"),
+    "total": ("--session-timeout", seconds, "seconds of one session"),
+    "minimum_rate": ("--minimum-rate", positive, "octets a second of content, over a minute"),
+    "handler": ("--handler-timeout", seconds, "seconds that the handler, or the store, may take"),
 }
 _OF_ALL = ("connections", "per_address")  # which workers share
 
 
-def configure(parser: "ArgumentParser") -> None:
+def configure(parser: "Parser") -> None:
     """Add the options."""
-    group = parser.add_argument_group("limits")
+    group = parser.group("limits")
     usual = Limits()
-    for option, (name, kind, text) in _OPTIONS.items():
+    for name, (option, kind, text) in _OPTIONS.items():
         default = getattr(usual, name)
         shown = text if default is None else f"{text} (default: {default})"
         metavar = "S" if kind is seconds else "N"
-        group.add_argument(f"--{option}", dest=f"limit_{name}", type=kind, metavar=metavar, help=shown)
+        group.add_argument(option, dest=f"limit_{name}", type=kind, metavar=metavar, help=shown)
     group.add_argument(
         "--rate",
         action="append",
@@ -54,7 +56,7 @@ def configure(parser: "ArgumentParser") -> None:
 
 def limits(arguments: "Namespace") -> Limits:
     """What is given, and the defaults; of several workers each has its part of the connections."""
-    given = {name: getattr(arguments, f"limit_{name}") for name, _, _ in _OPTIONS.values()}
+    given = {name: getattr(arguments, f"limit_{name}") for name in _OPTIONS}
     found = {name: limit for name, limit in given.items() if limit is not None}
     usual = Limits()
     for name in _OF_ALL:

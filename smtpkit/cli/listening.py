@@ -7,13 +7,15 @@ __all__ = ["certificates", "configure", "listeners", "network"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from typing import Any
+
+    from smtpkit.cli.parser import Parser
 
 _HOST, _PORT = "127.0.0.1", 8025
 
 
-def configure(parser: "ArgumentParser") -> None:
+def configure(parser: "Parser") -> None:
     """Add the options."""
     _configure_endpoints(parser)
     _configure_tls(parser)
@@ -37,7 +39,7 @@ def listeners(arguments: "Namespace") -> list[Listener]:
     return made
 
 
-def certificates(parser: "ArgumentParser", arguments: "Namespace") -> Certificates | None:
+def certificates(parser: "Parser", arguments: "Namespace") -> Certificates | None:
     """What `tls=` is."""
     given, keys = arguments.tls_cert or [], arguments.tls_key or []
     for name in ("tls_key", "implicit_tls", "implicit_tls_port", "require_tls", "tls_client_ca"):
@@ -53,7 +55,7 @@ def certificates(parser: "ArgumentParser", arguments: "Namespace") -> Certificat
     return Certificates(*pairs, client_cafile=arguments.tls_client_ca, client_required=arguments.tls_client_required)
 
 
-def network(parser: "ArgumentParser", arguments: "Namespace") -> "dict[str, Any]":
+def network(parser: "Parser", arguments: "Namespace") -> "dict[str, Any]":
     """The arguments of `serve()` for all these but the endpoints themselves."""
     if arguments.unix_mode is not None and arguments.unix is None:
         parser.error("--unix-mode needs --unix")
@@ -71,8 +73,8 @@ def network(parser: "ArgumentParser", arguments: "Namespace") -> "dict[str, Any]
     return settings
 
 
-def _configure_endpoints(parser: "ArgumentParser") -> None:
-    where = parser.add_argument_group("where to listen")
+def _configure_endpoints(parser: "Parser") -> None:
+    where = parser.group("where to listen")
     where.add_argument(
         "--host", action="append", help=f'address or name, "" for every address; repeatable (default: {_HOST})'
     )
@@ -104,8 +106,8 @@ def _configure_endpoints(parser: "ArgumentParser") -> None:
     )
 
 
-def _configure_tls(parser: "ArgumentParser") -> None:
-    tls = parser.add_argument_group("TLS")
+def _configure_tls(parser: "Parser") -> None:
+    tls = parser.group("TLS")
     tls.add_argument(
         "--tls-cert",
         action="append",

@@ -9,14 +9,16 @@ __all__ = ["LEVELS", "Sessions", "configure", "set_up"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
+
+    from smtpkit.cli.parser import Parser
 
 LEVELS = ("debug", "info", "warning", "error")
 
 
-def configure(parser: "ArgumentParser") -> None:
+def configure(parser: "Parser") -> None:
     """Add the options."""
-    group = parser.add_argument_group("what it says on standard error")
+    group = parser.group("what it says on standard error")
     group.add_argument(
         "--log-level",
         choices=LEVELS,

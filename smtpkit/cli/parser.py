@@ -4,15 +4,54 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 
 from smtpkit.cli.output import complain
 
-__all__ = ["Parser", "permissions", "port", "positive", "seconds"]
+__all__ = ["Group", "Option", "Parser", "permissions", "port", "positive", "seconds"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from argparse import Action
+    from typing import Any, NoReturn
 
 _USAGE = 2
 _HIGHEST_PORT = 65535
 _ALL_PERMISSIONS = 0o777
+
+
+class Option:
+    """What else but argparse has to know of an option.
+
+    Args:
+        names: all of them, with their dashes.
+        action: as argparse names it.
+    """
+
+    __slots__ = ("is_repeatable", "is_switch", "names")
+
+    def __init__(self, names: tuple[str, ...], action: str) -> None:
+        self.names = names
+        self.is_switch = action == "store_true"
+        self.is_repeatable = action == "append"
+
+
+class Group:
+    """Options under one heading, or of which one excludes the others.
+
+    Args:
+        container: the group, as argparse has it.
+        options: of the parser, where those of the group are kept too.
+    """
+
+    def __init__(self, container: "Any", options: dict[str, Option]) -> None:
+        self._container = container
+        self._options = options
+
+    def add_argument(self, *names: str, **how: "Any") -> None:
+        """Add an option; the arguments are argparse's."""
+        self._container.add_argument(*names, **how)
+        self._options.update(dict.fromkeys(names, Option(names, how.get("action", "store"))))
+
+    def exclusive(self) -> "Group":
+        """A group within this one, of whose options one may be given."""
+        return Group(self._container.add_mutually_exclusive_group(), self._options)
 
 
 class Parser(ArgumentParser):
@@ -21,9 +60,13 @@ class Parser(ArgumentParser):
     Args:
         prog: "smtpkit" and the command.
         description, epilog: what --help shows before and after the options, with its line breaks.
+
+    Attributes:
+        options: each Option by each of its names.
     """
 
     def __init__(self, *, prog: str, description: str, epilog: str) -> None:
+        self.options: dict[str, Option] = {}
         super().__init__(
             prog=prog,
             description=description,
@@ -31,6 +74,15 @@ class Parser(ArgumentParser):
             formatter_class=RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    def add_argument(self, *names: str, **how: "Any") -> "Action":
+        """Add an option or an argument, as argparse does."""
+        self.options.update(dict.fromkeys(names, Option(names, how.get("action", "store"))))
+        return super().add_argument(*names, **how)
+
+    def group(self, title: str) -> Group:
+        """Options under a heading of their own."""
+        return Group(self.add_argument_group(title), self.options)
 
     def error(self, message: str) -> "NoReturn":
         """Say what is wrong, and exit with status 2."""

@@ -17,10 +17,11 @@ __all__ = ["EPILOG", "configure", "run"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from smtpkit.cli.parser import Parser
     from smtpkit.protocol.results import Outcome
 
 EPILOG = """\
@@ -43,17 +44,17 @@ exit status:
 _DONE, _REFUSED, _UNKNOWN = 0, 1, 3
 
 
-def configure(parser: "ArgumentParser") -> None:
+def configure(parser: "Parser") -> None:
     """Add the arguments."""
     parser.add_argument("url", metavar="URL", help="the server")
     parser.add_argument("file", metavar="FILE", nargs="?", help='the message; "-" for standard input')
     parser.add_argument("--from", dest="sender", metavar="A", help='reverse-path; "" for the null one')
     parser.add_argument("--to", action="append", metavar="B", help="forward-path; repeatable")
-    made = parser.add_argument_group("a message to be made")
+    made = parser.group("a message to be made")
     made.add_argument("--subject", metavar="S")
     made.add_argument("--body", metavar="TEXT")
     made.add_argument("--attach", action="append", metavar="F", help="repeatable")
-    session = parser.add_argument_group("the session")
+    session = parser.group("the session")
     session.add_argument("--tls", choices=("implicit", "required", "if-offered", "off"))
     session.add_argument("--unverified-tls", action="store_true", help="take any certificate")
     session.add_argument("--cafile", metavar="F", help="PEM file of authorities, in place of the system's")
@@ -70,7 +71,7 @@ def configure(parser: "ArgumentParser") -> None:
     session.add_argument("--transcript-file", metavar="F", help="write the session to a file, to be played again")
 
 
-def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
+def run(parser: "Parser", arguments: "Namespace") -> int:
     """Send, and report."""
     credentials = _credentials(parser, arguments)
     if arguments.client_key is not None and arguments.client_cert is None:
@@ -97,7 +98,7 @@ def _settings(arguments: "Namespace") -> "dict[str, Any]":
     }
 
 
-def _send(parser: "ArgumentParser", message: Outgoing, url: str, settings: "dict[str, Any]") -> int:
+def _send(parser: "Parser", message: Outgoing, url: str, settings: "dict[str, Any]") -> int:
     try:
         try:
             client = connect(url, **settings)
@@ -128,7 +129,7 @@ def _report(addresses: "Iterable[str]", outcomes: "Mapping[str, Outcome]") -> in
     return status
 
 
-def _credentials(parser: "ArgumentParser", arguments: "Namespace") -> Credentials | None:
+def _credentials(parser: "Parser", arguments: "Namespace") -> Credentials | None:
     try:
         given = Target.parse(arguments.url, tls=arguments.tls).credentials
     except ValueError as error:

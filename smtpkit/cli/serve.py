@@ -19,9 +19,11 @@ __all__ = ["EPILOG", "configure", "expand", "run"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from collections.abc import Sequence
     from typing import Any
+
+    from smtpkit.cli.parser import Parser
 
 EPILOG = """\
 It takes mail for any recipient, and passes it on with --relay alone.  Without a word on what to do with mail: --print.
@@ -42,11 +44,11 @@ _THREADS = 64  # which mostly wait for a disk or for a program
 expand = settings_file.expand
 
 
-def configure(parser: "ArgumentParser") -> None:
+def configure(parser: "Parser") -> None:
     """Add the options."""
     listening.configure(parser)
     storing.configure(parser)
-    content = parser.add_argument_group("messages")
+    content = parser.group("messages")
     content.add_argument("--max-message-size", type=positive, metavar="N", help="octets (default: 33554432)")
     content.add_argument(
         "--bare-newlines",
@@ -54,7 +56,7 @@ def configure(parser: "ArgumentParser") -> None:
         default="reject",
         help="what to do with content that has a lone CR or LF, as `curl -T` sends a file with LF",
     )
-    login = parser.add_argument_group("login")
+    login = parser.group("login")
     login.add_argument(
         "--auth",
         action="append",
@@ -71,7 +73,7 @@ def configure(parser: "ArgumentParser") -> None:
     settings_file.configure(parser)
 
 
-def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
+def run(parser: "Parser", arguments: "Namespace") -> int:
     """Serve until a signal comes."""
     settings = _settings(parser, arguments)
     logs.set_up(arguments)
@@ -87,7 +89,7 @@ def run(parser: "ArgumentParser", arguments: "Namespace") -> int:
     return 0
 
 
-def _settings(parser: "ArgumentParser", arguments: "Namespace") -> "dict[str, Any]":
+def _settings(parser: "Parser", arguments: "Namespace") -> "dict[str, Any]":
     settings = {
         **listening.network(parser, arguments),
         "bare_newlines": arguments.bare_newlines,
@@ -100,7 +102,7 @@ def _settings(parser: "ArgumentParser", arguments: "Namespace") -> "dict[str, An
     return settings
 
 
-def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None:
+def _auth(parser: "Parser", arguments: "Namespace") -> AuthPolicy | None:
     if not arguments.auth:
         if arguments.auth_optional:
             parser.error("--auth-optional needs --auth")
@@ -128,9 +130,7 @@ def _auth(parser: "ArgumentParser", arguments: "Namespace") -> AuthPolicy | None
     return AuthPolicy(passwords, required=not arguments.auth_optional, mechanisms=fitting, allow_in_clear=in_clear)
 
 
-def _checked(
-    parser: "ArgumentParser", handler: "Any", listeners: "Sequence[Listener]", settings: "dict[str, Any]"
-) -> Server:
+def _checked(parser: "Parser", handler: "Any", listeners: "Sequence[Listener]", settings: "dict[str, Any]") -> Server:
     try:
         return serve(handler, listeners=listeners, **settings)
     except ParseError as error:
@@ -142,7 +142,7 @@ class _Together:
 
     def __init__(
         self,
-        parser: "ArgumentParser",
+        parser: "Parser",
         arguments: "Namespace",
         listeners: "Sequence[Listener]",
         settings: "dict[str, Any]",

@@ -6,12 +6,13 @@ __all__ = ["configure", "expand"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Action, ArgumentParser
     from collections.abc import Iterator
     from typing import Any
 
+    from smtpkit.cli.parser import Option, Parser
 
-def configure(parser: "ArgumentParser") -> None:
+
+def configure(parser: "Parser") -> None:
     """Add the option."""
     parser.add_argument(
         "--config",
@@ -20,7 +21,7 @@ def configure(parser: "ArgumentParser") -> None:
     )
 
 
-def expand(parser: "ArgumentParser", words: list[str]) -> list[str]:
+def expand(parser: "Parser", words: list[str]) -> list[str]:
     """The command line with the options of its --config file in front; without those that it gives itself."""
     path = _value_of("--config", words)
     if path is None:
@@ -30,11 +31,11 @@ def expand(parser: "ArgumentParser", words: list[str]) -> list[str]:
     found: list[str] = []
     for key, value in settings.items():
         place = f"{path}:{_line_of(key, text)}"
-        action = parser._option_string_actions.get(f"--{key}")
-        if action is None or key in ("config", "help"):
+        option = parser.options.get(f"--{key}")
+        if option is None or key in ("config", "help"):
             parser.error(f"{place}: there is no option {key!r}")
-        if not given.intersection(action.option_strings):
-            found += _words(parser, action, key, value, place)
+        if not given.intersection(option.names):
+            found += _words(parser, option, key, value, place)
     return [*found, *words]
 
 
@@ -47,7 +48,7 @@ def _value_of(option: str, words: list[str]) -> str | None:
     return None
 
 
-def _read(parser: "ArgumentParser", path: str) -> "tuple[str, dict[str, Any]]":
+def _read(parser: "Parser", path: str) -> "tuple[str, dict[str, Any]]":
     from tomllib import TOMLDecodeError, loads
 
     try:
@@ -63,22 +64,18 @@ def _line_of(key: str, text: str) -> int:
     return text.count("\n", 0, found.start()) + 1 if found is not None else 1
 
 
-def _words(parser: "ArgumentParser", action: "Action", key: str, value: "Any", place: str) -> "Iterator[str]":
-    if action.nargs == 0:  # a switch
+def _words(parser: "Parser", option: "Option", key: str, value: "Any", place: str) -> "Iterator[str]":
+    if option.is_switch:
         if not isinstance(value, bool):
             parser.error(f"{place}: {key} is true or false")
         if value:
             yield f"--{key}"
         return
     several = isinstance(value, list)
-    if several and not _is_repeatable(action):
+    if several and not option.is_repeatable:
         parser.error(f"{place}: {key} is one value, not a list")
     for each in value if several else [value]:
         if isinstance(each, bool) or not isinstance(each, str | int | float):
             parser.error(f"{place}: {key} is text or a number")
         # In one word: a value may begin with a dash.
         yield f"--{key}={each}"
-
-
-def _is_repeatable(action: "Action") -> bool:
-    return type(action).__name__ == "_AppendAction"

@@ -9,8 +9,10 @@ __all__ = ["configure", "handler", "relay_password"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
     from typing import Any
+
+    from smtpkit.cli.parser import Parser
 
 # The options that change what a store keeps, or how a program or a relay is run, and the targets that they go with.
 _GOES_WITH = {
@@ -23,10 +25,10 @@ _GOES_WITH = {
 }
 
 
-def configure(parser: "ArgumentParser") -> None:
+def configure(parser: "Parser") -> None:
     """Add the options."""
-    group = parser.add_argument_group("what to do with mail")
-    target = group.add_mutually_exclusive_group()
+    group = parser.group("what to do with mail")
+    target = group.exclusive()
     target.add_argument("--maildir", metavar="DIR", help="store each message in this Maildir")
     target.add_argument("--mbox", metavar="FILE", help="append each message to this file (mboxrd)")
     target.add_argument("--eml-dir", metavar="DIR", help="store each message as NAME.eml, its envelope as NAME.json")
@@ -49,7 +51,7 @@ def configure(parser: "ArgumentParser") -> None:
     )
 
 
-def handler(parser: "ArgumentParser", arguments: "Namespace") -> "Any":
+def handler(parser: "Parser", arguments: "Namespace") -> "Any":
     """What `smtpkit.asyncio.serve()` takes for the options.
 
     Raises:
@@ -86,7 +88,7 @@ def relay_password(url: str) -> "tuple[str, str] | None":
     return given.username, password
 
 
-def _check(parser: "ArgumentParser", arguments: "Namespace") -> None:
+def _check(parser: "Parser", arguments: "Namespace") -> None:
     chosen = next((name for name in _targets() if getattr(arguments, name) is not None), "print")
     for name, targets in _GOES_WITH.items():
         if getattr(arguments, name) not in (None, False) and chosen not in targets:
@@ -102,7 +104,7 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _words(parser: "ArgumentParser", command: str) -> list[str]:
+def _words(parser: "Parser", command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -110,7 +112,7 @@ def _words(parser: "ArgumentParser", command: str) -> list[str]:
     return words or parser.error("--exec wants a program")
 
 
-def _relay(parser: "ArgumentParser", arguments: "Namespace", options: "dict[str, Any]") -> "Any":
+def _relay(parser: "Parser", arguments: "Namespace", options: "dict[str, Any]") -> "Any":
     from smtpkit.asyncio import Relay
 
     try:

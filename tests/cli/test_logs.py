@@ -44,6 +44,6 @@ def test_a_line_for_people_is_one_line_without_what_moves_a_cursor(logged):
 
 
 def test_each_of_several_workers_has_its_part_of_the_connections_rounded_up():
-    given = {f"limit_{name}": None for name, _, _ in limiting._OPTIONS.values()}
+    given = {f"limit_{name}": None for name in limiting._OPTIONS}
     limits = limiting.limits(Namespace(**{**given, "limit_connections": 10}, workers=4))
     assert (limits.connections, limits.per_address) == (3, 125)
