@@ -2,9 +2,14 @@
 
 import ast
 import difflib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
+
+import smtpkit.asyncio
+import smtpkit.sync
 
 PACKAGE = Path(__file__).parent.parent / "smtpkit"
 LONELY = {"buffer.py", "turns.py"}  # asyncio alone: a blocking socket reads otherwise; sync alone: threads need order
@@ -165,6 +170,25 @@ def test_no_exception_is_listed_in_vain(name):
     ours, theirs = functions("sync", name), functions("asyncio", name)
     needless = [each for each in DIFFERENT.get(name, {}) if ours.get(each) == theirs.get(each)]
     assert not needless
+
+
+@pytest.mark.parametrize("name", ["connect", "serve", "send_message", "Pool", "Relay"])
+def test_arguments_are_described_in_the_same_words(name):
+    """They stand twice, since editors show what stands in a file; but for what each colour alone has."""
+    ours, theirs = (described(getattr(module, name)) for module in (smtpkit.sync, smtpkit.asyncio))
+    del ours["handler"], theirs["handler"]
+    theirs.pop("in_thread", None)
+    assert ours == theirs
+    assert len(ours) > 3
+
+
+def described(function):
+    """Argument -> what the docstring says of it."""
+    text = inspect.getdoc(function).partition("Args:\n")[2].partition("\n\n")[0]
+    found = {"handler": ""}
+    for names, words in re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", text, re.MULTILINE):
+        found[names] = " ".join(words.split())
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(NO_TWIN))
