@@ -1,8 +1,10 @@
 """The server's side of a connection: octets in, events out; decisions in, octets out."""
 
+from functools import cache
+
 from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol import standard_replies as say
-from smtpkit.protocol.events import PAUSED, Answered, BodyChunk, Connect, Transport
+from smtpkit.protocol.events import PAUSED, BodyChunk, Connect, Transport
 from smtpkit.protocol.refusals import out_of_place
 from smtpkit.protocol.server_auth import RESPONSE_LIMIT
 from smtpkit.protocol.server_state import CONNECTION_CLOSED, Reading
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from smtpkit.protocol.server_state import Event, Next
+    from smtpkit.protocol.server_state import Event, Next, Stepped
     from smtpkit.protocol.tls_facts import TLSFacts
 
 
@@ -42,7 +44,6 @@ class ServerConnection(ServerSteps):
             "failed_login"; by the driver with "message" where no hook is asked about one, and with "proxy_header"
             for one that cannot be read.  None at first.
         finished: whether the client has said QUIT, and nothing behind it.
-        granted: types of commands that are accepted at once with their standard reply, and not given; none at first.
         begun: set with each MAIL that is accepted, for who takes it back once told how that transaction has ended.
         hello_name: the client's name for itself, or None.
         tls: facts of the TLS session, or None.
@@ -73,14 +74,18 @@ class ServerConnection(ServerSteps):
         if self._pending is not None:
             self.unanswered, self._pending = self._pending, None
             return self.unanswered
-        while True:
-            event = _READERS[self._reading](self)
-            if self.unanswered is None or (kind := type(event)) not in self.granted:
-                return event
-            self.unanswered = None
-            _ACCEPT[kind](self, event, self._standard)
-            if len(self._out) >= _GROUP and isinstance(event, c.Command):
-                return Answered(event, self._standard)
+        while (event := _READERS[self._reading](self)) is None:
+            pass  # it was granted
+        return event
+
+    @property
+    def granted(self) -> "frozenset[type]":
+        """Types of commands that are accepted at once with their standard reply, and not given; none at first."""
+        return frozenset(self._grants)
+
+    @granted.setter
+    def granted(self, kinds: "frozenset[type]") -> None:
+        self._grants = _grants(frozenset(kinds))
 
     def data_to_send(self) -> bytes:
         """All octets that are to be written now; they are given once."""
@@ -203,12 +208,12 @@ class ServerConnection(ServerSteps):
 
     # The readers, of which `_reading` names one.
 
-    def _read_opening(self) -> "Next":
+    def _read_opening(self) -> "Stepped":
         self._reading = Reading.COMMAND
         self._unread_before = len(self._lines)
         return self._wait(_CONNECT, self._offer.greeting)
 
-    def _read_command(self) -> "Next":
+    def _read_command(self) -> "Stepped":
         offer = self._offer
         line = self._lines.next_line(offer.line_limit)
         if line is None:
@@ -259,7 +264,7 @@ class ServerConnection(ServerSteps):
             self._end_session()
         return answered
 
-    def _out_of_place(self, command: c.Command) -> "Next":
+    def _out_of_place(self, command: c.Command) -> "Stepped":
         reply = out_of_place(
             command,
             self.state,
@@ -281,7 +286,7 @@ class ServerConnection(ServerSteps):
         self._reading = Reading.REFUSED_CHUNK
         return self._read_refused_chunk()
 
-    def _read_refused_chunk(self) -> "Next":
+    def _read_refused_chunk(self) -> "Stepped":
         # The octets of the chunk come all the same.
         left, reply = self._refused_chunk
         octets = self._lines.take(left)
@@ -296,7 +301,7 @@ class ServerConnection(ServerSteps):
             return self._unwanted_message(reply)
         return self._answer(self._chunk, reply)
 
-    def _read_response(self) -> "Next":
+    def _read_response(self) -> "Stepped":
         line = self._lines.next_line(RESPONSE_LIMIT)
         if line is None:
             return self._starved()
@@ -321,11 +326,10 @@ class ServerConnection(ServerSteps):
         return self.unanswered
 
 
-_GROUP = 100  # replies that may wait before somebody is told of it: one read may hold 4,000 RCPTs
 _CONNECT = Connect()
 _HELLO = (b"EHLO", b"HELO", b"LHLO")
 
-_READERS: "dict[str, Callable[[ServerConnection], Next]]" = {
+_READERS: "dict[str, Callable[[ServerConnection], Stepped]]" = {
     Reading.OPENING: ServerConnection._read_opening,
     Reading.COMMAND: ServerConnection._read_command,
     Reading.CONTENT: ServerConnection._read_content,
@@ -337,7 +341,7 @@ _READERS: "dict[str, Callable[[ServerConnection], Next]]" = {
 }
 
 # What each command, and each decision, does.
-_STEPS: "dict[type, Callable[[Any, Any], Next]]" = {
+_STEPS: "dict[type, Callable[[Any, Any], Stepped]]" = {
     c.Ehlo: ServerConnection._do_hello,
     c.Helo: ServerConnection._do_hello,
     c.Lhlo: ServerConnection._do_hello,
@@ -363,14 +367,6 @@ _OTHER_ACCEPT = ServerConnection._accept_other
 
 _OTHERS = (c.Vrfy, c.Expn, c.Etrn, c.XForward)
 
-
-def _reject_question(connection: ServerConnection, question: "Any", reply: Reply | None) -> None:
-    if reply is None:
-        connection._answer_question(None)  # the mechanism refuses in its own way
-    else:
-        connection._login_step(None, reply)
-
-
 _ACCEPT: "dict[type, Callable[[Any, Any, Reply], None]]" = {
     Connect: ServerConnection._accept_connect,
     c.Ehlo: ServerConnection._accept_hello,
@@ -391,5 +387,10 @@ _REJECT: "dict[type, Callable[[Any, Any, Reply | None], None]]" = {
     **dict.fromkeys((c.Mail, c.Rcpt, c.Data), ServerConnection._reject_step),
     BodyChunk: ServerConnection._reject_content,
     **dict.fromkeys((*_OTHERS, c.XClient), ServerConnection._reject_other),
-    **dict.fromkeys(QUESTIONS, _reject_question),
+    **dict.fromkeys(QUESTIONS, ServerConnection._reject_question),
 }
+
+
+@cache
+def _grants(kinds: "frozenset[type]") -> "dict[type, Callable[[Any, Any, Reply], None]]":
+    return {kind: _ACCEPT.get(kind, _OTHER_ACCEPT) for kind in kinds if issubclass(kind, c.Command)}

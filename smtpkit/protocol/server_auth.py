@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from smtpkit.protocol.server_state import Next
+    from smtpkit.protocol.server_state import Stepped
     from smtpkit.sasl import Mechanism, Question
     from smtpkit.wire.commands import Auth, Command
 
@@ -81,7 +81,7 @@ class AuthSteps(ServerState):
 
     __slots__ = ()
 
-    def _do_auth(self, command: "Auth") -> "Next":
+    def _do_auth(self, command: "Auth") -> "Stepped":
         auth = self.config.auth
         if auth is None or command.mechanism not in self._offer.mechanisms:
             return self._answer(command, say.UNKNOWN_MECHANISM)
@@ -99,7 +99,13 @@ class AuthSteps(ServerState):
         self._move(State.AUTH)
         return self._login_step(command, self._login.start())
 
-    def _login_step(self, command: "Command | None", step: "Reply | Question") -> "Next":
+    def _reject_question(self, question: "Question", reply: Reply | None) -> None:
+        if reply is None:
+            self._answer_question(None)  # the mechanism refuses in its own way
+        else:
+            self._login_step(None, reply)
+
+    def _login_step(self, command: "Command | None", step: "Reply | Question") -> "Stepped":
         if not isinstance(step, Reply):
             return self._wait(step, say.AUTHENTICATED)
         if step.is_intermediate:

@@ -16,7 +16,7 @@ __all__ = ["CONNECTION_CLOSED", "Reading", "ServerState"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from smtpkit.protocol.config import ServerConfig
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     Event = c.Command | Connect | BodyChunk | BodyRefused | Answered | ConnectionClosed | Question
     Next = Event | Signal
+    Stepped = Next | None  # None: what was read was granted
 
 
 class Reading:
@@ -50,6 +51,9 @@ CONNECTION_CLOSED = ConnectionClosed()
 # One for all connections: each would cost memory.
 _NO_CHUNK = c.Bdat(0)
 _NOTHING: "frozenset[Any]" = frozenset()
+_NO_GRANTS: "Mapping[type, Any]" = {}
+
+_GROUP = 100  # replies that may wait before somebody is told of it: one read may hold 4,000 RCPTs
 
 _HELLO = frozenset({c.Ehlo, c.Helo, c.Lhlo})
 _STATUS_CODES = EXTENSIONS["ENHANCEDSTATUSCODES"]
@@ -88,6 +92,7 @@ class ServerState:
         "_content",
         "_eof",
         "_extended",
+        "_grants",
         "_lines",
         "_login",
         "_login_failures",
@@ -106,7 +111,6 @@ class ServerState:
         "begun",
         "config",
         "finished",
-        "granted",
         "hello_name",
         "identity",
         "notice",
@@ -125,7 +129,7 @@ class ServerState:
         self.tls: TLSFacts | None = None
         self.unanswered: Event | None = None
         self.notice: Callable[[str], None] | None = None
-        self.granted: frozenset[type] = _NOTHING
+        self._grants: Mapping[type, Callable[[Any, Any, Reply], None]] = _NO_GRANTS
         self.finished = False
         self.begun = False
         self._budget = Budget(config.limits)
@@ -247,11 +251,15 @@ class ServerState:
         self._say(reply)
         return Answered(command, reply)
 
-    def _wait(self, event: "Event", standard: Reply) -> "Event":
+    def _wait(self, event: "Event", standard: Reply) -> "Stepped":
         self._budget.errors_in_a_row = 0
-        self._standard = standard
-        self.unanswered = event
-        return event
+        accept = self._grants.get(type(event))
+        if accept is None:
+            self._standard = standard
+            self.unanswered = event
+            return event
+        accept(self, event, standard)
+        return None if len(self._out) < _GROUP else Answered(event, standard)  # type: ignore[arg-type]
 
     def _end_session(self) -> None:
         self._drop_transaction()

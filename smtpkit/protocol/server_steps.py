@@ -15,7 +15,7 @@ __all__ = ["ServerSteps"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from smtpkit.protocol.server_state import Event, Next
+    from smtpkit.protocol.server_state import Event, Stepped
     from smtpkit.protocol.transcript import Transcript
 
 _LARGE_CHUNK = 1024  # octets
@@ -50,7 +50,7 @@ class ServerSteps(AuthSteps):
         usual = say.NO_TLS_NOW if type(event) is c.StartTLS else without_status(say.INTERNAL_ERROR)
         self._say(reply or usual)
 
-    def _do_hello(self, command: "c.Ehlo | c.Helo | c.Lhlo") -> "Next":
+    def _do_hello(self, command: "c.Ehlo | c.Helo | c.Lhlo") -> "Stepped":
         extended = type(command) is not c.Helo
         offer = self._offer_for(extended)
         return self._wait(command, offer.reply if extended else offer.plain_reply)
@@ -65,7 +65,7 @@ class ServerSteps(AuthSteps):
 
     # The mail transaction
 
-    def _do_mail(self, command: c.Mail) -> "Next":
+    def _do_mail(self, command: c.Mail) -> "Stepped":
         if command.parameters:
             fault = mail_fault(command.parameters, self._offer, self.config)
             if fault is not None:
@@ -84,7 +84,7 @@ class ServerSteps(AuthSteps):
         self._smtputf8 = "SMTPUTF8" in command.parameters
         self._move(self._row["MAIL"])
 
-    def _do_rcpt(self, command: c.Rcpt) -> "Next":
+    def _do_rcpt(self, command: c.Rcpt) -> "Stepped":
         if command.parameters:
             fault = rcpt_fault(command.parameters, self._offer, self.config)
             if fault is not None:
@@ -103,7 +103,7 @@ class ServerSteps(AuthSteps):
         self._budget.step_refused()
         return self._answer(command, reply)
 
-    def _do_data(self, command: c.Data) -> "Next":
+    def _do_data(self, command: c.Data) -> "Stepped":
         assert self._mail is not None
         if self._mail.parameters.get("BODY") == "BINARYMIME":  # RFC 3030 section 3
             return self._answer(command, say.BINARY_NEEDS_BDAT)
@@ -119,7 +119,7 @@ class ServerSteps(AuthSteps):
         self._budget.step_refused()
         self._say(reply or say.INTERNAL_ERROR)
 
-    def _do_bdat(self, command: c.Bdat) -> "Next":
+    def _do_bdat(self, command: c.Bdat) -> "Stepped":
         if not isinstance(self._content, ChunkedContent):
             assert self._mail is not None
             binary = self._mail.parameters.get("BODY") == "BINARYMIME"
@@ -134,7 +134,7 @@ class ServerSteps(AuthSteps):
 
     # Content
 
-    def _read_content(self) -> "Next":
+    def _read_content(self) -> "Stepped":
         content = self._content
         assert content is not None
         data = content.read(self._lines) if self.transcript is None else self._recorded(content, self.transcript)
@@ -152,7 +152,7 @@ class ServerSteps(AuthSteps):
             transcript.end_of_data()
         return data
 
-    def _piece_over(self, data: bytes) -> "Next":
+    def _piece_over(self, data: bytes) -> "Stepped":
         content = self._content
         assert content is not None
         if not content.last:
@@ -163,7 +163,7 @@ class ServerSteps(AuthSteps):
         self._reading = Reading.COMMAND
         return self._wait(BodyChunk(data, True), say.MESSAGE_ACCEPTED)
 
-    def _after_chunk(self) -> "Next":
+    def _after_chunk(self) -> "Stepped":
         # A chunk but the last is answered when the application has seen it, and may have refused it.
         content = self._content
         assert content is not None
@@ -183,7 +183,7 @@ class ServerSteps(AuthSteps):
         self._transaction_over(accepted=False)
         return BodyRefused(reply)
 
-    def _unwanted_message(self, reply: Reply) -> "Next":
+    def _unwanted_message(self, reply: Reply) -> "Stepped":
         # Each accepted recipient of LMTP has a reply to BDAT LAST, and where there is none nothing is said
         # (RFC 2033 section 4.3).
         if self.recipients:
@@ -222,40 +222,40 @@ class ServerSteps(AuthSteps):
 
     # Commands that change little
 
-    def _do_rset(self, command: c.Rset) -> "Next":
+    def _do_rset(self, command: c.Rset) -> "Stepped":
         self._say(say.OK)
         self._drop_transaction()
         self._budget.errors_in_a_row = 0
         self._move(self._row["RSET"])
         return command
 
-    def _do_noop(self, command: c.Noop) -> "Next":
+    def _do_noop(self, command: c.Noop) -> "Stepped":
         return self._answer(command, say.OK)
 
-    def _do_help(self, command: c.Help) -> "Next":
+    def _do_help(self, command: c.Help) -> "Stepped":
         known = {verb for row in self._offer.rows.values() for verb in row} - {END_OF_DATA}
         verbs = sorted({verb.removesuffix(" LAST") for verb in known})
         return self._answer(command, Reply(214, f"Commands: {' '.join(verbs)}", "2.0.0"))
 
-    def _do_quit(self, command: c.Quit) -> "Next":
+    def _do_quit(self, command: c.Quit) -> "Stepped":
         self._say(self._offer.farewell)
         self.finished = not len(self._lines)
         self._end_session()
         return command
 
-    def _do_vrfy(self, command: c.Vrfy) -> "Next":
+    def _do_vrfy(self, command: c.Vrfy) -> "Stepped":
         return self._wait(command, say.CANNOT_VERIFY)
 
-    def _do_other(self, command: c.Command) -> "Next":
+    def _do_other(self, command: c.Command) -> "Stepped":
         return self._wait(command, say.OK)
 
-    def _do_xclient(self, command: c.XClient) -> "Next":
+    def _do_xclient(self, command: c.XClient) -> "Stepped":
         return self._told(command, self._offer.greeting)
 
-    def _do_xforward(self, command: c.XForward) -> "Next":
+    def _do_xforward(self, command: c.XForward) -> "Stepped":
         return self._told(command, say.OK)
 
-    def _told(self, command: "c.XClient | c.XForward", reply: Reply) -> "Next":
+    def _told(self, command: "c.XClient | c.XForward", reply: Reply) -> "Stepped":
         # What the keyword does not name may not be told (Postfix's documents of both).
         if self._offer.attributes[command.verb].issuperset(command.attributes):
             return self._wait(command, reply)
@@ -279,7 +279,7 @@ class ServerSteps(AuthSteps):
 
     # STARTTLS and AUTH
 
-    def _do_starttls(self, command: c.StartTLS) -> "Next":
+    def _do_starttls(self, command: c.StartTLS) -> "Stepped":
         if len(self._lines):
             # Whatever follows STARTTLS in clear was put there by somebody else (RFC 3207 section 4.2).
             self._say(say.INJECTED)

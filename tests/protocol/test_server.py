@@ -121,14 +121,17 @@ class TestPausing:
         assert play.core.next_event() is PAUSED
 
 
+class Own(c.Command):
+    """A command of the application."""
+
+    verb = syntax = "XOWN"
+
+    @classmethod
+    def parse_argument(cls, text):
+        return cls()
+
+
 def test_a_command_of_the_application_is_accepted_as_any_other():
-    class Own(c.Command):
-        verb = syntax = "XOWN"
-
-        @classmethod
-        def parse_argument(cls, text):
-            return cls()
-
     play = ready(config(extensions=[Extension("XOWN", verbs=[Own])]), decisions={Own: Reply(250, "done")})
     assert play.say(b"XOWN\r\n") == b"250 done\r\n"
 
@@ -143,6 +146,15 @@ class TestGranted:
         play.core.accept()
         assert type(play.core.next_event()) is c.Rset  # that is never a question
         assert play.core.next_event() is NEED_DATA
+
+    def test_so_is_a_command_of_the_application(self):
+        play = ready(config(extensions=[Extension("XOWN", verbs=[Own])]))
+        assert play.core.granted == frozenset()
+        play.core.granted = frozenset({Own, BodyChunk})
+        assert play.core.granted == {Own}  # what is no command always waits
+        play.core.receive_data(b"XOWN\r\n")
+        assert play.core.next_event() is NEED_DATA
+        assert codes(play.core.data_to_send()) == [250]
 
     def test_what_it_has_to_refuse_is_refused(self):
         play = ready()

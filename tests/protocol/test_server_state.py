@@ -239,3 +239,14 @@ def test_the_end_is_written_to_a_transcript_that_is_shown():
     play = Play(transcript=Transcript(shown.append))
     play.say(b"EHLO c.example\r\nQUIT\r\n")
     assert any("221" in line for line in shown)
+
+
+def test_what_is_granted_is_no_event_until_many_replies_wait():
+    play = ready()
+    play.core.granted = frozenset({c.Rcpt})
+    play.say(TRANSACTION)
+    play.core.receive_data(b"RCPT TO:<d@c.example>\r\n" * 100)
+    answered = play.core.next_event()
+    assert (answered.command, answered.reply) == (c.parse_command(b"RCPT TO:<d@c.example>"), say.RCPT_OK)
+    assert play.core.unsent == 100
+    assert play.core.unanswered is None
