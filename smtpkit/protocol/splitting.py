@@ -59,7 +59,7 @@ def transactions(
     waiting = dict(recipients)
     refused: RecipientsRefused | None = None
     failure: SMTPError | None = None
-    while waiting and failure is None:
+    while waiting and failure is None and not (refused and client.closed):
         batch = dict(list(waiting.items())[:limit])
         excess: list[str] = []
         if outcomes:
@@ -79,7 +79,7 @@ def transactions(
         outcomes.update(found)
         waiting = {address: waiting[address] for address in waiting if address not in batch or address in excess}
         limit = min(limit, len(batch) - len(excess)) if excess else limit
-    return _verdict(recipients, outcomes, failure or refused, raise_for)
+    return _verdict(recipients, outcomes, failure, refused, raise_for)
 
 
 def _limit(client: "ClientConnection", wanted: int, replayable: bool, max_recipients: int | None, partial: bool) -> int:
@@ -107,14 +107,21 @@ def _is_excess(outcome: Outcome, lmtp: bool) -> bool:
 
 
 def _verdict(
-    recipients: "dict[str, Rcpt]", outcomes: "dict[str, Outcome]", failure: SMTPError | None, raise_for: str
+    recipients: "dict[str, Rcpt]",
+    outcomes: "dict[str, Outcome]",
+    failure: SMTPError | None,
+    refused: RecipientsRefused | None,
+    raise_for: str,
 ) -> SendResult:
+    # `failure` was the end of it; `refused` says that one transaction had no recipients.
     accepted = any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes.values())
-    if failure is not None and (not accepted or raise_for == "any"):
-        failure.recipients = {address: outcomes[address] for address in recipients if address in outcomes}
-        if isinstance(failure, RecipientsRefused):  # which knows of one transaction alone
-            failure.may_retry = any(outcome.verdict is Verdict.DEFERRED for outcome in outcomes.values())
-        raise failure
+    error = failure or refused
+    if error is not None and (not accepted or raise_for == "any"):
+        error.recipients = {address: outcomes[address] for address in recipients if address in outcomes}
+        if isinstance(error, RecipientsRefused):  # which knows of one transaction alone
+            deferred = any(outcome.verdict is Verdict.DEFERRED for outcome in outcomes.values())
+            error.may_retry = deferred or len(outcomes) < len(recipients)
+        raise error
     reply: Reply | None = getattr(failure, "reply", None)
     missing = Outcome.of(reply) if reply is not None else Outcome(Verdict.DEFERRED, None)
     result = SendResult({address: outcomes.get(address, missing) for address in recipients})

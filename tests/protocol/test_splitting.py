@@ -189,6 +189,18 @@ def test_after_421_nobody_follows(play, ready):
     assert info.value.may_retry
 
 
+def test_where_the_line_is_lost_behind_a_refusal_nobody_else_was_asked(play, ready):
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    script = [*group(0), "S: 550 no", "S: 503 no", "C: RSET", "S: <eof>"]
+    with pytest.raises(RecipientsRefused, match="550 no") as info:
+        play(core, send(core, 2), script, body=BODY)
+    assert list(info.value.recipients) == names(1)
+    assert info.value.may_retry  # to those who were not asked
+    core = ready("PIPELINING", "LIMITS RCPTMAX=1")
+    result = play(core, send(core, 3), [*FIRST, *[line.replace("r0", "r1") for line in script]], body=BODY).result
+    assert verdicts(result) == [ACCEPTED, REFUSED, DEFERRED]
+
+
 def test_the_body_is_begun_again_between_transactions_alone(ready):
     core = ready("PIPELINING", "LIMITS RCPTMAX=1")
     assert next(send(core, 2)) is not REWIND
