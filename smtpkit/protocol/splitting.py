@@ -79,7 +79,7 @@ def transactions(
         outcomes.update(found)
         waiting = {address: waiting[address] for address in waiting if address not in batch or address in excess}
         limit = min(limit, len(batch) - len(excess)) if excess else limit
-    return _verdict(recipients, outcomes, failure, refused, raise_for)
+    return _verdict(recipients, outcomes, failure, refused, partial, raise_for)
 
 
 def _limit(client: "ClientConnection", wanted: int, replayable: bool, max_recipients: int | None, partial: bool) -> int:
@@ -111,6 +111,7 @@ def _verdict(
     outcomes: "dict[str, Outcome]",
     failure: SMTPError | None,
     refused: RecipientsRefused | None,
+    partial: bool,
     raise_for: str,
 ) -> SendResult:
     # `failure` was the end of it; `refused` says that one transaction had no recipients.
@@ -120,7 +121,7 @@ def _verdict(
         error.recipients = {address: outcomes[address] for address in recipients if address in outcomes}
         if isinstance(error, RecipientsRefused):  # which knows of one transaction alone
             deferred = any(outcome.verdict is Verdict.DEFERRED for outcome in outcomes.values())
-            error.may_retry = deferred or len(outcomes) < len(recipients)
+            error.may_retry = deferred or (partial and len(outcomes) < len(recipients))
         raise error
     reply: Reply | None = getattr(failure, "reply", None)
     missing = Outcome.of(reply) if reply is not None else Outcome(Verdict.DEFERRED, None)

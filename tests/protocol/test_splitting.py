@@ -201,6 +201,14 @@ def test_where_the_line_is_lost_behind_a_refusal_nobody_else_was_asked(play, rea
     assert verdicts(result) == [ACCEPTED, REFUSED, DEFERRED]
 
 
+def test_all_or_nothing_is_useless_to_try_again_where_one_was_refused(play, ready):
+    script = [*group(0, 1)[:-2], "S: 250 m", "S: 550 no", OK, "C: RSET", OK]
+    core = ready("PIPELINING")
+    with pytest.raises(RecipientsRefused) as info:
+        play(core, send(core, 2, partial=False), script, body=BODY)
+    assert not info.value.may_retry
+
+
 def test_the_body_is_begun_again_between_transactions_alone(ready):
     core = ready("PIPELINING", "LIMITS RCPTMAX=1")
     assert next(send(core, 2)) is not REWIND
