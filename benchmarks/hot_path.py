@@ -114,7 +114,7 @@ async def _serve() -> None:
 
 def _by_step(samples: Counter[tuple[str, str]]) -> Counter[str]:
     found: Counter[str] = Counter()
-    for (file, function), count in samples.items():
+    for (file, function), count in list(samples.items()):  # a sample may come meanwhile
         path = Path(file).as_posix()
         found[next(name for end, only, name in STEPS if end in path and only in ("", function))] += count
     return found
