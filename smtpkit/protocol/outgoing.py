@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Newlines = Literal["normalize", "strict", "as-is"]
     Scan = BodyScan | PlainBody
 
-PIECE = 64 * 1024  # octets: what leaves at a time
+PIECE = 96 * 1024  # octets: what leaves at a time; from 128 KiB on the allocator may ask the kernel for each of them
 _GATHER = 16 * 1024  # smaller pieces of an iterable wait for each other
 
 

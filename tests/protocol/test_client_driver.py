@@ -9,6 +9,7 @@ from smtpkit.protocol import CHUNK, DONE, READ, WRITE, BodyChunk, Call, ClientCo
 from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.exchanges import command, greeting, hello, opening, start_tls
 from smtpkit.protocol.needs import NEXT_CHUNK, REWIND, Expect
+from smtpkit.protocol.outgoing import PIECE
 from smtpkit.tls import TLS, client_context, server_context
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Data, Mail, Noop, Quit, Rcpt
@@ -58,11 +59,11 @@ def test_what_an_exchange_wants_becomes_needs(ready):
 
 
 def test_a_body_in_memory_is_given_in_pieces_and_again_after_a_rewind(ready):
-    body = b"a" * 65536 + b"b" * 10
+    body = b"a" * PIECE + b"b" * 10
     driver = begun(ready(), wants(NEXT_CHUNK, NEXT_CHUNK, NEXT_CHUNK, REWIND, NEXT_CHUNK), body)
     assert driver.next() is WRITE
     assert driver.next() is DONE
-    assert driver.result == [body[:65536], b"b" * 10, None, None, body[:65536]]
+    assert driver.result == [body[:PIECE], b"b" * 10, None, None, body[:PIECE]]
     driver.start(wants(NEXT_CHUNK, NEXT_CHUNK), b"abc")
     driver.next()
     assert driver.next() is DONE

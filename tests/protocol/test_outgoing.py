@@ -137,7 +137,7 @@ def test_small_pieces_are_gathered_and_empty_ones_do_nothing():
 
 def test_large_pieces_are_cut():
     outgoing = Outgoing()
-    assert [len(piece) for piece in outgoing.feed(b"x" * 200_000)] == [65536, 65536, 65536, 3392]
+    assert [len(piece) for piece in outgoing.feed(b"x" * (3 * PIECE + 7))] == [PIECE, PIECE, PIECE, 7]
     assert list(outgoing.finish()) == [b"\r\n"]
 
 

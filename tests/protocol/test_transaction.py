@@ -14,7 +14,7 @@ from smtpkit.errors import (
 )
 from smtpkit.protocol import Verdict
 from smtpkit.protocol.client_driver import ClientDriver
-from smtpkit.protocol.outgoing import Outgoing, scanned
+from smtpkit.protocol.outgoing import PIECE, Outgoing, scanned
 from smtpkit.protocol.transaction import transaction
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
@@ -329,8 +329,8 @@ def test_a_long_body_goes_by_data_unless_chunking_is_demanded(play, ready):
     script = [*TO_TWO, "C: DATA", *TWO_OK, "S: 354 go", b"C~ " + body, "C: .", "S: 250 done"]
     play(core, sends(core, body=body), script, body=body)
     script = [
-        *[*TO_TWO, *TWO_OK, "C: BDAT 65536", b"C~ " + body[:65536], "S: 250 more"],
-        *[f"C: BDAT {len(body) - 65536} LAST", b"C~ " + body[65536:], "S: 250 done"],
+        *[*TO_TWO, *TWO_OK, f"C: BDAT {PIECE}", b"C~ " + body[:PIECE], "S: 250 more"],
+        *[f"C: BDAT {len(body) - PIECE} LAST", b"C~ " + body[PIECE:], "S: 250 done"],
     ]
     assert play(core, sends(core, body=body, chunking=True), script, body=body).rounds == 3
 
@@ -348,7 +348,7 @@ def test_a_binary_body_goes_by_bdat(play, ready):
 def test_a_chunk_but_the_last_is_refused(fails, ready, code, lmtp):
     body = long_body(140_032)
     core = ready(*CHUNKED, lmtp=lmtp)
-    script = [*TO_TWO, *TWO_OK, "C: BDAT 65536", b"C~ " + body[:65536], f"S: {code} no", "C: RSET", "S: 250 ok"]
+    script = [*TO_TWO, *TWO_OK, f"C: BDAT {PIECE}", b"C~ " + body[:PIECE], f"S: {code} no", "C: RSET", "S: 250 ok"]
     error = fails(MessageRefused, core, sends(core, body=body, chunking=True), script, body=body)
     assert verdicts(error) == dict.fromkeys(["r1", "r2"], DEFERRED if code == 452 else REFUSED)
     assert core.idle
