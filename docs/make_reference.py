@@ -30,6 +30,7 @@ MODULES = {
     "smtpkit.sync": "Client and server with blocking sockets and threads.",
     "smtpkit.asyncio": "Client and server for asyncio.",
     "smtpkit.stores": "Where a server puts what it receives.",
+    "smtpkit.testing": "A mail server for tests, with all that may go wrong; the pytest fixture `smtp_server` is one.",
     "smtpkit.protocol.transcript_entries": "What a `Transcript` is made of.",
     "smtpkit.protocol.replay": "A transcript played again.",
     "smtpkit.sasl": "Mechanisms of logins in both roles, without I/O, and what a server stores of passwords.",

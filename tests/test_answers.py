@@ -13,7 +13,7 @@ ROW = re.compile(r"^\| (\d+) \| (.*?) \| (.*) \| (\[.*?\)) \| (.*?) \|$", re.MUL
 ROWS = {int(match[1]): match.groups()[1:] for match in ROW.finditer(TABLE)}
 
 # What a row says is missing, and the file that would be there if it were not.
-MISSING = {27: "smtpkit/compat", 28: "smtpkit/testing", 40: "smtpkit/diagnose"}
+MISSING = {27: "smtpkit/compat", 40: "smtpkit/diagnose"}
 
 
 def names_in(path):

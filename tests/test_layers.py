@@ -55,7 +55,7 @@ ALLOWED = {
     "asyncio": ADAPTER,
     "sync": ADAPTER,
     "stores": ON_TOP | {"printable"},
-    "testing": ON_TOP | {"stores"},
+    "testing": ON_TOP | {"tls"},
     "diagnose": ON_TOP,
     "compat": ON_TOP | {"stores"},
     "cli": ON_TOP | {"stores", "testing", "diagnose"},

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the certificates of the tests anew, beside this script.  For tests only: the keys are public.
+# Makes the certificates of the tests anew, beside this script, and those that smtpkit.testing ships.  For tests only:
+# the keys are public.
 #
 # Dates are fixed, so that the files do not depend on the day they were made on, and reach to 2099.  Every
 # certificate keeps to RFC 5280 as OpenSSL's strict mode reads it.  The authority's key is thrown away.
@@ -68,7 +69,16 @@ issue wrong-name elsewhere.example leaf $by_ca
 NAMES=email:client@example.com PURPOSE=clientAuth
 issue client client@example.com leaf $by_ca
 
+# `smtpkit.testing` ships those of the server, which its users' tests trust.
+shipped=$here/../../smtpkit/testing/certificates
+ship() { { echo "$1"; cat "$2"; } >"$shipped/$3.pem"; }
+
 cp ca.crt "$here/ca.pem"
+ship "For tests only." ca.crt ca
 for name in server self-signed expired wrong-name client; do
     cat "$name.crt" "$name.key" >"$here/$name.pem"
 done
+for name in self-signed expired wrong-name; do
+    ship "For tests only: this key is public." "$here/$name.pem" "$name"
+done
+ship "For tests only: this key is public." "$here/server.pem" valid
