@@ -1,4 +1,4 @@
-"""Lines of a server for standard error, written in a thread: a pipe that nobody reads must not hold up the mail."""
+"""Lines of a server for standard error, beside its work: a pipe that nobody reads must not hold up the mail."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from threading import Condition, Thread
 
 from smtpkit.cli.output import hand_lines_to
 
-__all__ = ["Aside", "writing_aside"]
+__all__ = ["Aside", "writing_aside", "writing_if_there_is_room"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,12 +88,38 @@ def writing_aside() -> "Iterator[None]":
             octets = octets[_written(descriptor, octets) :]
 
     aside = Aside(write)
-    hand_lines_to(aside.put)
+    before = hand_lines_to(aside.put)
     try:
         yield
     finally:
-        hand_lines_to(None)
+        hand_lines_to(before)
         aside.close(_LAST)
+
+
+@contextmanager
+def writing_if_there_is_room() -> "Iterator[None]":
+    """Have lines for standard error dropped that would have to wait; for a process that forks, and so has no threads.
+
+    It holds in the forked processes too, but where `writing_aside()` does.
+    """
+    if sys.stderr is None:
+        yield
+        return
+    from select import PIPE_BUF, select
+
+    descriptor = sys.stderr.fileno()
+    encoding = sys.stderr.encoding
+
+    def write(line: str) -> None:
+        octets = f"{line}\n".encode(encoding, "backslashreplace")
+        while octets and select([], [descriptor], [], 0)[1]:  # for PIPE_BUF octets, as POSIX has it
+            octets = octets[_written(descriptor, octets[:PIPE_BUF]) :]
+
+    before = hand_lines_to(write)
+    try:
+        yield
+    finally:
+        hand_lines_to(before)
 
 
 def _written(descriptor: int, octets: bytes) -> int:

@@ -32,10 +32,15 @@ def complain(problem: object) -> None:
     show(f"smtpkit: {one_line(problem)}")
 
 
-def hand_lines_to(take: "Callable[[str], None] | None") -> None:
-    """From now on lines for standard error are somebody's to write; None: they are written at once again."""
+def hand_lines_to(take: "Callable[[str], None] | None") -> "Callable[[str], None] | None":
+    """From now on lines for standard error are somebody's to write; None: they are written at once again.
+
+    Returns:
+        Who had them so far, or None.
+    """
     global _take
-    _take = take
+    before, _take = _take, take
+    return before
 
 
 def one_line(problem: object) -> str:

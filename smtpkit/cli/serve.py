@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 from smtpkit.asyncio import Listener, Server, serve
 from smtpkit.cli import limiting, listening, logs, settings_file, storing, systemd
-from smtpkit.cli.aside import writing_aside
+from smtpkit.cli.aside import writing_aside, writing_if_there_is_room
 from smtpkit.cli.output import complain, say
 from smtpkit.cli.parser import positive, seconds
 from smtpkit.errors import ParseError, TLSError
@@ -81,7 +81,8 @@ def run(parser: "Parser", arguments: "Namespace") -> int:
     handler = storing.handler(parser, arguments)
     _checked(parser, handler, listeners, settings)  # before anything is opened or begun
     if arguments.workers > 1:
-        return _Together(parser, arguments, listeners, settings).run()
+        with writing_if_there_is_room():
+            return _Together(parser, arguments, listeners, settings).run()
     settings["transcript"] = logs.Sessions().transcript if arguments.verbose else None
     server = _checked(parser, handler, listeners, settings)
     with writing_aside():

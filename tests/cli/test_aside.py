@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager, redirect_stderr
 
 from smtpkit.cli import aside, output
-from smtpkit.cli.aside import Aside, writing_aside
+from smtpkit.cli.aside import Aside, writing_aside, writing_if_there_is_room
 
 PATIENCE = 20
 
@@ -99,9 +99,20 @@ def test_a_pipe_that_is_not_to_be_waited_for_is_waited_for_here():
     assert b"".join(read).decode().splitlines() == [*lines, "the end"]
 
 
+def test_who_forks_says_what_there_is_room_for():
+    with standard_error() as pipe, writing_if_there_is_room():
+        with writing_aside():
+            output.show("aside")
+        output.show("\x1b\xe9" * 1000)
+        assert os.read(pipe, 65536) == b"aside\n" + b"\\x1b\\xe9" * 1000 + b"\n"
+        for _ in range(10):
+            output.show("x" * 50_000)
+        assert 0 < len(os.read(pipe, 1 << 20)) < 500_000
+
+
 def test_nobody_has_to_be_there(monkeypatch):
     monkeypatch.setattr("sys.stderr", None)
-    with writing_aside():
+    with writing_if_there_is_room(), writing_aside():
         output.show("line")
     assert aside._written(-1, b"line") == 4  # as of a pipe whose reader has gone
 

@@ -109,6 +109,20 @@ def test_the_delay_grows_while_it_keeps_on_crashing(serving):
     assert server.end(signal.SIGTERM)[0] == 0
 
 
+def test_their_parent_goes_on_though_nobody_reads_what_it_says(serving):
+    server = serving("--workers", "2")
+    before = workers(server, 2)
+    descriptor = os.open(f"/proc/{server.process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    with open(descriptor, "wb", buffering=0) as pipe:
+        while pipe.write(b"x" * 4096) is not None:
+            pass
+    os.kill(before[0], signal.SIGKILL)
+    while os.path.exists(f"/proc/{before[0]}"):
+        pass  # it is missed as soon as it is gone
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+
+
 def test_a_transaction_under_way_is_finished(serving, tmp_path, messages):
     server = serving("--workers", "2", "--maildir", tmp_path, "--no-trace")
     with socket.create_connection(("127.0.0.1", server.port), 20) as sock, sock.makefile("rb") as replies:
