@@ -10,6 +10,7 @@ import pytest
 import smtpkit
 import smtpkit.asyncio
 import smtpkit.sync
+import smtpkit.testing
 
 PACKAGE = Path(__file__).parent.parent / "smtpkit"
 ADAPTERS = [smtpkit.asyncio, smtpkit.sync]
@@ -112,6 +113,20 @@ addresses=4096, workers=1, memory=None)
     Session.on_reset(self)
     Session.on_close(self)
 """
+# Those of smtpkit.testing.
+TESTING = """
+    Fault(step, action, *, sender=None, recipient=None, times=None, each=False)
+    Inbox.wait(self, count=1, timeout=5.0)
+    Inbox.to(self, address)
+    Inbox.clear(self)
+    Server(*, tls=None, login=None, allow_auth_in_clear=False, certificate='valid', **settings)
+    Server.start(self)
+    Server.close(self)
+    Server.refuse(self, step, reply, *, sender=None, recipient=None, times=None)
+    Server.greylist(self, reply='450 4.7.1 Greylisted, try again later', *, times=1)
+    Server.disconnect(self, step, *, sender=None, recipient=None, times=None)
+    Server.delay(self, step, seconds, *, sender=None, recipient=None, times=None)
+"""
 SERVE = (
     "serve(handler, host='127.0.0.1', port=8025, *, hostname=None, config=None, tls=None, implicit_tls=False, "
     "auth=None, limits=None, unix=None, sock=None, listeners=None, reuse_port=False, proxy_protocol=False, "
@@ -159,6 +174,11 @@ def test_signatures_of_the_core(line):
 @pytest.mark.parametrize("line", lines(SIGNATURES))
 def test_signatures_of_both_adapters(adapter, line):
     assert signature_of(adapter, line) == line
+
+
+@pytest.mark.parametrize("line", lines(TESTING))
+def test_signatures_for_tests_of_mail(line):
+    assert signature_of(smtpkit.testing, line) == line
 
 
 def test_serve_differs_by_in_thread_alone():
