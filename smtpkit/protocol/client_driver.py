@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Steps = Generator[Need | Call, Any, Any]
 
 
-_IN_DATA = State.DATA  # members of an Enum take their time to be found
+_IN_DATA = State.DATA
 
 
 class ClientDriver(Driver):

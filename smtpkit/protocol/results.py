@@ -25,7 +25,7 @@ class Verdict(enum.Enum):
     __hash__ = object.__hash__
 
 
-_ACCEPTED = Verdict.ACCEPTED  # members of an Enum take their time to be found
+_ACCEPTED = Verdict.ACCEPTED
 
 
 class Outcome(Value):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Group = tuple[Command | BodyChunk, ...]
 
 _DATA = (Data(),)
-_ACCEPTED = Verdict.ACCEPTED  # members of an Enum take their time to be found
+_ACCEPTED = Verdict.ACCEPTED
 # A group's replies are read before the next group goes out, so that nothing can deadlock (RFC 2920 section 3.1).
 _GROUP_COMMANDS = 128
 _GROUP_OCTETS = 32 * 1024 - 32  # and DATA or BDAT
@@ -224,7 +224,7 @@ class _Attempt:
             content = type(group[-1]) is not Data
             if max(before) < 300 and (content or last == 354):  # all in one group, and well so far, as mostly
                 self._mail_reply = replies[0]
-                self.pending = self._addresses
+                self.pending = self._addresses[:]
                 self._asked = len(self.pending)
                 if content:
                     self._take_final(replies[-1:], broken)
@@ -324,9 +324,8 @@ class _Attempt:
         """Have the error say what is known of each recipient."""
         error.recipients = outcomes = self.ordered()
         if isinstance(error, (ReplyError, ConnectionLost, Timeout, TLSError, RemoteProtocolError)):
-            known = outcomes.values()
-            error.may_retry = not any(outcome.verdict is Verdict.UNKNOWN for outcome in known) and (
-                len(outcomes) < len(self._addresses) or any(outcome.verdict is Verdict.DEFERRED for outcome in known)
-            )
+            verdicts = {outcome.verdict for outcome in outcomes.values()}
+            waits = len(outcomes) < len(self._addresses) or Verdict.DEFERRED in verdicts
+            error.may_retry = waits and Verdict.UNKNOWN not in verdicts
         if isinstance(error, SenderRefused):
             error.may_retry = error.reply.is_transient
