@@ -266,6 +266,8 @@ def test_interrupted_is_status_130():
         sending = subprocess.Popen(
             [sys.executable, "-m", "smtpkit", "send", url, *ENVELOPE, "--body", "x", "--subject", "x"],
             stderr=subprocess.PIPE,
+            # Whoever runs the tests in the background may have a shell that ignores it, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         with sending, silent.accept()[0]:  # it has connected, and waits for the greeting
             sending.send_signal(signal.SIGINT)
