@@ -129,6 +129,7 @@ class ServerWatch:
 
     Attributes:
         counters: name to number; see COUNTERS and LIMIT_COUNTERS.
+        lock: held by whoever changes these, or the ledger.
     """
 
     def __init__(self, ledger: "Ledger", observer: ServerObserver | None) -> None:
@@ -141,7 +142,7 @@ class ServerWatch:
         self._ledger = ledger
         self._counts_mail = not ledger.limits.keys().isdisjoint(("messages", "recipients"))
         self._observer = observer
-        self._lock = Lock()  # without threads it costs less than asking whether there are any
+        self.lock = Lock()  # without threads it costs less than asking whether there are any
         self.counters = dict.fromkeys((*COUNTERS, *(f"over_{name}" for name in LIMIT_COUNTERS)), 0)
 
     def came(self, session: "SessionFacts") -> None:
@@ -169,13 +170,13 @@ class ServerWatch:
         address = session.address
         if name == "error":
             self._count("errors")
-            self._ledger.add(address, "errors", monotonic())
+            self._add(address, "errors", monotonic())
         elif name == "login":
             self._count("logins")
             self._tell("logged_in", session)
         elif name == "failed_login":
             self._count("failed_logins")
-            self._ledger.add(address, "failed_logins", monotonic())
+            self._add(address, "failed_logins", monotonic())
             self._log("failed login", session)
             self._tell("login_failed", session)
         elif name == "proxy_header":
@@ -205,7 +206,7 @@ class ServerWatch:
         if replies != _STANDARD:
             positive = sum(reply is None or reply.code < 400 for reply in replies)
             accepted = positive if len(replies) > 1 else recipients * positive
-        with self._lock:
+        with self.lock:
             if accepted:
                 counters["messages"] += 1
                 counters["recipients"] += accepted
@@ -241,8 +242,12 @@ class ServerWatch:
             self._tell("closed", session, seconds)
 
     def _count(self, name: str) -> None:
-        with self._lock:
+        with self.lock:
             self.counters[name] += 1
+
+    def _add(self, address: str | None, kind: str, now: float, number: int = 1) -> None:
+        with self.lock:  # a ledger is for one thread at a time
+            self._ledger.add(address, kind, now, number)
 
     def _receipt(
         self,
@@ -271,7 +276,7 @@ class ServerWatch:
         ledger, now, over = self._ledger, monotonic(), False
         for kind, number in (("messages", 1), ("recipients", recipients)):
             if kind in ledger.limits:
-                ledger.add(address, kind, now, number)
+                self._add(address, kind, now, number)
                 over = over or ledger.over(address, kind, now)
         if not over:
             return None

@@ -1,6 +1,6 @@
 """The blocking server: listens, runs a driver for each connection, and calls the session's hooks."""
 
-from threading import Event, Lock
+from threading import Event
 
 from smtpkit.admission import Admission
 from smtpkit.endpoints import Listener
@@ -50,11 +50,11 @@ class Server:
         self._admission = Admission(settings.config.limits, settings.ledger)
         self._acceptor = Acceptor(self._connected)
         self._connections: set[Connection] = set()
-        self._lock = Lock()
         self._turns = Turns()
         self._closed = Event()
         self._gone = Event()
         self._watch = ServerWatch(settings.ledger, settings.observer)
+        self._lock = self._watch.lock  # for whatever all threads count in, the ledger among it
         self._watchdog = Watchdog(settings.config.limits.handler)
         self.counters = self._watch.counters
 

@@ -10,7 +10,17 @@ from time import monotonic
 import pytest
 
 import smtpkit.sync
-from smtpkit import ConnectionLost, Limits, Noop, RemoteProtocolError, Timeout, Timeouts
+from smtpkit import (
+    AuthenticationError,
+    AuthPolicy,
+    ConnectionLost,
+    Limits,
+    Noop,
+    RemoteProtocolError,
+    Timeout,
+    Timeouts,
+    UnknownCommand,
+)
 from smtpkit.protocol.needs import READ, WRITE
 from smtpkit.sync.transport import Transport
 from smtpkit.sync.turns import Turns
@@ -246,3 +256,22 @@ def test_a_turn_ends_with_what_is_raised_in_it():
     with pytest.raises(LookupError):
         Transport(driver, turns=turns).until(driver.next)
     assert not turns._lock.locked()
+
+
+def test_a_ledger_is_changed_by_one_thread_at_a_time():
+    held = []
+
+    class Watched(smtpkit.sync.Ledger):
+        def add(self, address, kind, now, number=1):
+            held.append((kind, server._lock.locked()))
+            super().add(address, kind, now, number)
+
+    ledger = Watched(connections=9, messages=9, recipients=9, errors=9, failed_logins=9)
+    policy = AuthPolicy({"user": "secret"}, required=False, allow_in_clear=True)
+    with smtpkit.sync.serve(lambda message: None, port=0, auth=policy, ledger=ledger) as server:
+        with smtpkit.sync.connect(*server.address) as client:
+            client.command(UnknownCommand("WHAT"))
+            client.send("a@a.example", "b@b.example", b"hi\r\n")
+        with pytest.raises(AuthenticationError):
+            smtpkit.sync.connect(*server.address, auth=("user", "wrong"), allow_auth_in_clear=True)
+    assert set(held) == {(kind, True) for kind in ("connections", "messages", "recipients", "errors", "failed_logins")}
