@@ -159,7 +159,9 @@ def test_they_end_when_their_parent_does(serving):
     send(server.port)
     server.process.kill()
     server.process.wait(20)
+    until = time.monotonic() + 20
     while any(alive(pid) for pid in pids):
+        assert time.monotonic() < until, "they go on without their parent"
         time.sleep(0.01)
 
 
