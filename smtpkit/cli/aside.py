@@ -1,4 +1,4 @@
-"""Lines of a server for standard error, beside its work: a pipe that nobody reads must not hold up the mail."""
+"""Lines of a server for standard error: a pipe that nobody reads must not hold up the mail."""
 
 import os
 import sys
@@ -19,35 +19,42 @@ _LAST = 0.5  # seconds for what waits at the end
 
 
 class Aside:
-    """Has lines written by a thread, and drops those that are too many.
+    """Writes what can be written at once, has a thread write the rest, and drops what is too much.
 
-    How many are missing is said where they would stand.
+    A line that was written at once is there before whatever happens next: before the reply that it
+    shows, or before the process is killed. How many are missing is said where they would stand.
 
     Args:
-        write: writes text, and may block.
-        most: characters that may wait.
+        write: writes octets, and may block.
+        at_once: writes what it can of octets without blocking, and returns how many these are.
+        most: octets that may wait.
     """
 
-    def __init__(self, write: "Callable[[str], None]", most: int = _MOST) -> None:
+    def __init__(self, write: "Callable[[bytes], None]", at_once: "Callable[[bytes], int]", most: int = _MOST) -> None:
         self._write = write
+        self._at_once = at_once
         self._most = most
-        self._lines: deque[str] = deque()
-        self._held = 0  # characters of them
+        self._waiting: deque[bytes] = deque()
+        self._held = 0  # octets of them
         self._dropped = 0
+        self._writing = False  # the thread is at it, and what comes now has to stand behind that
         self._closed = False
         self._change = Condition()
         self._thread = Thread(target=self._run, name="smtpkit-lines", daemon=True)
         self._thread.start()
 
-    def put(self, line: str) -> None:
-        """Have a line written; it never blocks."""
+    def put(self, octets: bytes) -> None:
+        """Have octets written; it never blocks."""
         with self._change:
-            if self._held + len(line) > self._most:
+            if not self._waiting and not self._writing:
+                octets = octets[self._at_once(octets) :]
+            elif self._held + len(octets) > self._most:
                 self._dropped += 1
                 return
-            self._lines.append(line)
-            self._held += len(line)
-            self._change.notify()
+            if octets:
+                self._waiting.append(octets)
+                self._held += len(octets)
+                self._change.notify()
 
     def close(self, seconds: float) -> None:
         """End when all is written, or after so many seconds."""
@@ -57,38 +64,43 @@ class Aside:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while lines := self._next():
-            self._write("".join(f"{line}\n" for line in lines))
+        while octets := self._next():
+            self._write(octets)
 
-    def _next(self) -> "list[str]":
+    def _next(self) -> bytes:
         # All that waits, as soon as there is something; nothing at the end.
         with self._change:
-            self._change.wait_for(lambda: self._lines or self._closed)
-            lines, dropped = list(self._lines), self._dropped
-            self._lines.clear()
+            self._writing = False
+            self._change.wait_for(lambda: self._waiting or self._closed)
+            octets, dropped = b"".join(self._waiting), self._dropped
+            self._waiting.clear()
             self._held = self._dropped = 0
+            self._writing = True
         if dropped:
-            lines.append(f"smtpkit: {dropped} lines are missing here, which nobody read in time")
-        return lines
+            octets += b"smtpkit: %d lines are missing here, which nobody read in time\n" % dropped
+        return octets
 
 
 @contextmanager
 def writing_aside() -> "Iterator[None]":
-    """Have all lines for standard error written aside, in this process, from here on."""
+    """Have all lines for standard error that would have to wait written aside, in this process, from here on."""
     if sys.stderr is None:
         yield
         return
+    from select import select
+
     descriptor = sys.stderr.fileno()
-    encoding = sys.stderr.encoding
+    encode = _encoder()
 
-    def write(text: str) -> None:
+    def write(octets: bytes) -> None:
         # Not by sys.stderr: whoever is held up in it holds its lock, and the interpreter could not end.
-        octets = text.encode(encoding, "backslashreplace")
         while octets:
-            octets = octets[_written(descriptor, octets) :]
+            if not (written := _written(descriptor, octets)):
+                select([], [descriptor], [])
+            octets = octets[written:]
 
-    aside = Aside(write)
-    before = hand_lines_to(aside.put)
+    aside = Aside(write, lambda octets: _written_at_once(descriptor, octets))
+    before = hand_lines_to(lambda line: aside.put(encode(line)))
     try:
         yield
     finally:
@@ -105,30 +117,35 @@ def writing_if_there_is_room() -> "Iterator[None]":
     if sys.stderr is None:
         yield
         return
-    from select import PIPE_BUF, select
-
     descriptor = sys.stderr.fileno()
-    encoding = sys.stderr.encoding
-
-    def write(line: str) -> None:
-        octets = f"{line}\n".encode(encoding, "backslashreplace")
-        while octets and select([], [descriptor], [], 0)[1]:  # for PIPE_BUF octets, as POSIX has it
-            octets = octets[_written(descriptor, octets[:PIPE_BUF]) :]
-
-    before = hand_lines_to(write)
+    encode = _encoder()
+    before = hand_lines_to(lambda line: _written_at_once(descriptor, encode(line)))
     try:
         yield
     finally:
         hand_lines_to(before)
 
 
+def _encoder() -> "Callable[[str], bytes]":
+    encoding = sys.stderr.encoding
+    return lambda line: f"{line}\n".encode(encoding, "backslashreplace")
+
+
+def _written_at_once(descriptor: int, octets: bytes) -> int:
+    from select import PIPE_BUF, select
+
+    at = 0
+    while at < len(octets) and select([], [descriptor], [], 0)[1]:  # for PIPE_BUF octets, as POSIX has it
+        if not (written := _written(descriptor, octets[at : at + PIPE_BUF])):
+            break
+        at += written
+    return at
+
+
 def _written(descriptor: int, octets: bytes) -> int:
     try:
         return os.write(descriptor, octets)
     except BlockingIOError:  # whoever gave this process the pipe does not want to wait for it either
-        from select import select
-
-        select([], [descriptor], [])
         return 0
     except OSError:  # nobody is there to read it
         return len(octets)

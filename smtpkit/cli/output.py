@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-_take: "Callable[[str], None] | None" = None  # has lines for standard error written
+_take: "Callable[[str], object] | None" = None  # has lines for standard error written
 
 
 def say(line: str) -> None:
@@ -32,7 +32,7 @@ def complain(problem: object) -> None:
     show(f"smtpkit: {one_line(problem)}")
 
 
-def hand_lines_to(take: "Callable[[str], None] | None") -> "Callable[[str], None] | None":
+def hand_lines_to(take: "Callable[[str], object] | None") -> "Callable[[str], object] | None":
     """From now on lines for standard error are somebody's to write; None: they are written at once again.
 
     Returns:

@@ -14,50 +14,80 @@ PATIENCE = 20
 
 
 class Stuck:
-    """Something to write to that is stuck until it is let go."""
+    """Something to write to that is stuck until it is let go; `room` is what it takes before."""
 
-    def __init__(self):
+    def __init__(self, room=0):
         self.begun, self.go_on = threading.Event(), threading.Event()
-        self.written = ""
+        self.room = room
+        self.written = b""
 
-    def write(self, text):
+    def write(self, octets):
         self.begun.set()
         assert self.go_on.wait(PATIENCE)
-        self.written += text
+        self.written += octets
+
+    def at_once(self, octets):
+        taken = octets[: self.room]
+        self.room -= len(taken)
+        self.written += taken
+        return len(taken)
+
+
+def test_what_can_be_written_at_once_is():
+    stuck = Stuck(room=100)
+    lines = Aside(stuck.write, stuck.at_once)
+    lines.put(b"one\n")
+    lines.put(b"two\n")
+    assert stuck.written == b"one\ntwo\n"
+    assert not stuck.begun.is_set()
+    lines.close(PATIENCE)
 
 
 def test_lines_are_written_in_order_by_the_end():
-    stuck = Stuck()
+    stuck = Stuck(room=50)
     stuck.go_on.set()
-    lines = Aside(stuck.write)
+    lines = Aside(stuck.write, stuck.at_once)
     for number in range(100):
-        lines.put(str(number))
+        lines.put(b"%d\n" % number)
     lines.close(PATIENCE)
-    assert stuck.written.splitlines() == [str(number) for number in range(100)]
+    assert stuck.written.split() == [b"%d" % number for number in range(100)]
+
+
+def test_nothing_overtakes_what_is_being_written():
+    stuck = Stuck()
+    lines = Aside(stuck.write, stuck.at_once)
+    lines.put(b"first\n")
+    assert stuck.begun.wait(PATIENCE)
+    stuck.room = 100
+    lines.put(b"second\n")
+    assert stuck.written == b""
+    stuck.go_on.set()
+    lines.close(PATIENCE)
+    assert stuck.written == b"first\nsecond\n"
 
 
 def test_what_is_too_much_is_dropped_and_counted_where_it_would_stand():
     stuck = Stuck()
-    lines = Aside(stuck.write, most=10)
-    lines.put("first")
+    lines = Aside(stuck.write, stuck.at_once, most=10)
+    lines.put(b"first\n")
     assert stuck.begun.wait(PATIENCE)
-    for text in ("0123456", "too long", "abc", "d"):
+    for text in (b"012345\n", b"too long\n", b"ab\n", b"c\n"):
         lines.put(text)
     stuck.go_on.set()
     lines.close(PATIENCE)
-    assert stuck.written.splitlines() == [
-        *("first", "0123456", "abc"),
+    assert stuck.written.decode().splitlines() == [
+        *("first", "012345", "ab"),
         "smtpkit: 2 lines are missing here, which nobody read in time",
     ]
 
 
 def test_the_end_does_not_wait_for_a_reader():
     stuck = Stuck()
-    lines = Aside(stuck.write)
-    lines.put("line")
+    lines = Aside(stuck.write, stuck.at_once)
+    lines.put(b"line\n")
     lines.close(0.01)
     assert stuck.begun.wait(PATIENCE)
-    assert stuck.written == ""
+    assert stuck.written == b""
     stuck.go_on.set()
 
 
@@ -130,3 +160,15 @@ def test_a_server_whose_sessions_nobody_reads_goes_on(serving):
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(PATIENCE) == 0  # though nothing was read yet
     assert re.match(rb"\S+ [0-9a-f]+ connect", server.process.stderr.readline())
+
+
+def test_whoever_has_a_reply_finds_it_in_the_transcript(serving):
+    server = serving("--verbose")
+    sock, lines = server.connect()
+    lines.readline()
+    said = server.process.stderr
+    os.set_blocking(said.fileno(), False)
+    for number in range(20):
+        sock.sendall(b"NOOP\r\n")
+        assert lines.readline().startswith(b"250 ")
+        assert said.read().endswith(b"C: NOOP\n[1] S: 250 2.0.0 Ok\n"), number
