@@ -63,6 +63,7 @@ _MICROSOFT = (".outlook.office365.com", ".outlook.com", ".office365.com")
 _SES = ("email-smtp.amazonaws.com",)
 _BREVO = ("smtp-relay.brevo.com", "smtp-relay.sendinblue.com")
 _SENDGRID = (".sendgrid.net",)
+_POSTMARK = (".postmarkapp.com",)
 
 _GOOGLE_CODES = "https://support.google.com/a/answer/3726730"
 _GOOGLE_OAUTH = "https://developers.google.com/gmail/imap/xoauth2-protocol"
@@ -74,10 +75,17 @@ _MICROSOFT_OAUTH = (
     "https://learn.microsoft.com/exchange/client-developer/legacy-protocols/"
     "how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth"
 )
+_MICROSOFT_PASSWORDS = (
+    "https://techcommunity.microsoft.com/blog/exchange/"
+    "exchange-online-to-retire-basic-auth-for-client-submission-smtp-auth/4114750"
+)
 _SES_CREDENTIALS = "https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html"
 _BREVO_SMTP = "https://help.brevo.com/hc/en-us/articles/7959631848850-Create-and-manage-your-SMTP-keys"
-_BREVO_ADDRESSES = "https://wpmailsmtp.com/docs/brevo-unauthorized-not-verified/"
-_SENDGRID_SMTP = "https://www.twilio.com/docs/sendgrid/for-developers/sending-email/getting-started-smtp"
+_BREVO_ADDRESSES = (
+    "https://help.brevo.com/hc/en-us/articles/5740111683858-Authorize-and-block-IP-addresses-for-API-and-SMTP-security"
+)
+_SENDGRID_SMTP = "https://www.twilio.com/docs/sendgrid/for-developers/sending-email/integrating-with-the-smtp-api"
+_POSTMARK_SMTP = "https://postmarkapp.com/developer/user-guide/send-email-with-smtp"
 
 # The first row that fits is the answer: those that ask for a text stand before those that do not.
 HINTS = (
@@ -152,7 +160,7 @@ HINTS = (
         535,
         "5.7.139",
         "user name or password is wrong",
-        "https://github.com/codassassin/email-bomber-v2.0/issues/1",
+        "https://github.com/freescout-help-desk/freescout/issues/4930",
         says="credentials were incorrect",
     ),
     Hint(
@@ -180,6 +188,14 @@ HINTS = (
         _MICROSOFT_OAUTH,
         credential="token",
     ),
+    Hint(
+        _MICROSOFT,
+        550,
+        "5.7.30",
+        "Microsoft takes no passwords any more here: use a token (XOAUTH2)",
+        _MICROSOFT_PASSWORDS,
+        says="basic authentication",
+    ),
     Hint(_MICROSOFT, 530, "5.7.57", "this server takes mail after login only: give credentials", _SMTP_AUTH),
     Hint(
         _SES,
@@ -194,7 +210,7 @@ HINTS = (
         _BREVO,
         525,
         "5.7.1",
-        "Brevo knows the key but not this IP address: add it to the account's authorised IPs, or switch that list off",
+        "Brevo blocks this IP address: add it to the account's authorised IPs, or switch the blocking off",
         _BREVO_ADDRESSES,
         says="IP address",
     ),
@@ -220,6 +236,15 @@ HINTS = (
         "",
         'SendGrid wants the user name "apikey", literally, and an API key with the right to send as the password',
         _SENDGRID_SMTP,
+        credential="password",
+    ),
+    Hint(
+        _POSTMARK,
+        535,
+        "5.7.8",
+        "Postmark wants the server's API token as user name and password both, or the access key and the secret key "
+        "of an SMTP token",
+        _POSTMARK_SMTP,
         credential="password",
     ),
 )

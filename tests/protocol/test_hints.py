@@ -10,6 +10,7 @@ MICROSOFT = "BY1PR10CA0041.outlook.office365.com Microsoft ESMTP MAIL Service re
 SES = "email-smtp.amazonaws.com ESMTP SimpleEmailService-d-VCSHDP1YZ A1b2C3d4"
 BREVO = "smtp-relay.brevo.com ESMTP Service Ready"
 SENDGRID = "SG ESMTP service ready at ismtpd0013p1las1.sendgrid.net"
+POSTMARK = "smtp.postmarkapp.com ESMTP sc-ams-smtp1"
 
 # greeting, what answers, what the login used, a part of the hint
 SEEN = [
@@ -64,6 +65,12 @@ SEEN = [
         "password",
         "user name or password is wrong",
     ),
+    (
+        MICROSOFT,
+        "550 5.7.30 Basic authentication is not supported for Client Submission.",
+        "password",
+        "no passwords any more here",
+    ),
     (MICROSOFT, "535 5.7.3 Authentication unsuccessful [BY1PR10CA0041]", "password", "user name or password is wrong"),
     (MICROSOFT, "535 5.7.3 Authentication unsuccessful [BY1PR10CA0041]", "token", "SMTP.Send"),
     (MICROSOFT, "530 5.7.57 Client not authenticated to send mail. [BN1P110CA0052]", "", "after login"),
@@ -71,8 +78,11 @@ SEEN = [
     (SES, "530 Authentication required", "", "SMTP credentials"),
     (BREVO, "525 5.7.1 Unauthorized IP address", "password", "authorised IPs"),
     (BREVO, "535 5.7.8 Authentication failed", "password", "SMTP key"),
+    (BREVO, "535 5.7.0 Invalid login or password", "password", "SMTP key"),
     (BREVO, "502 5.7.0 Please authenticate first", "", "EHLO is said again"),
     (SENDGRID, "535 Authentication failed: The provided authorization grant is invalid", "password", "apikey"),
+    (SENDGRID, "535 Authentication failed: Bad username / password", "password", "apikey"),
+    (POSTMARK, "535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", "password", "API token as user name"),
 ]
 
 
