@@ -1,7 +1,7 @@
 """Servers that greet, offer, authenticate and limit as well-known providers do: written as octets, without smtpkit.
 
-What each says was seen in its documentation or in public logs (docs/providers.md names them), and changes there; the
-limits are made smaller here.
+What each says was seen in its documentation or in public logs (docs/providers.md names them), and changes there; some
+limits are made smaller here.  What was not found is said in words that a comment marks as ours.
 """
 
 import asyncio
@@ -41,7 +41,8 @@ class Profile:
     before: list  # keywords in clear
     after: list  # keywords in TLS
     wrong: list  # lines of the reply to a wrong password or token
-    unauthenticated: str  # to MAIL without a login
+    unauthenticated: str  # to MAIL without a login, or to RCPT
+    unauthenticated_at: str = "MAIL"
     recipients: int = 1000  # of one message
     too_many: str = "452 4.5.3 Too many recipients"  # to RCPT; or to the end of data
     too_many_at_end: bool = False
@@ -121,7 +122,7 @@ PROFILES = {
         ["535 5.7.3 Authentication unsuccessful [AM0PR10CA0041.EURPRD10.PROD.OUTLOOK.COM]"],
         "530 5.7.57 Client not authenticated to send mail. [AM0PR10CA0041.EURPRD10.PROD.OUTLOOK.COM]",
         recipients=500,
-        too_many="452 4.5.3 Too many recipients (AS780090)",
+        too_many="452 4.5.3 Too many recipients",  # ours
         go_ahead="354 Start mail input; end with <CRLF>.<CRLF>",
         done="250 2.0.0 OK <id@AM0PR10MB1234.EURPRD10.PROD.OUTLOOK.COM> [Hostname=AM0PR10MB1234]",
         sender_refused="554 5.2.252 SendAsDenied; me@example.com not allowed to send as you@example.com",
@@ -142,6 +143,8 @@ PROFILES = {
         go_ahead="354 End data with <CR><LF>.<CR><LF>",
         done="250 Ok 0102018f0a1b2c3d-00000000-0000-0000-0000-000000000000-000000",
         idle_words="451 4.4.2 Timeout waiting for data from client.",
+        messages=5,  # the number is not told
+        enough="421 Connection closed by server. Maximum message count per session reached.",
     ),
     "sendgrid": Profile(
         "smtp.sendgrid.net",
@@ -153,8 +156,6 @@ PROFILES = {
         "550 Unauthenticated senders not allowed",
         go_ahead="354 Continue",
         done="250 Ok: queued as 0aBcDeFgQ1W2E3R4",
-        messages=5,  # 5000
-        enough="421 Too many messages on this connection",
     ),
     "mailgun": Profile(
         "smtp.mailgun.org",
@@ -162,9 +163,9 @@ PROFILES = {
         "smtp-out-n01.prod.us-east-1.postgun.com",
         ["AUTH PLAIN LOGIN", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "PIPELINING", "STARTTLS"],
         ["AUTH PLAIN LOGIN", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "PIPELINING"],
-        ["535 Authentication failed"],
-        "530 Authentication required",
-        prompts=("334 Username:", "334 Password:"),
+        ["535 Authentication failed"],  # ours
+        "550 5.7.1 Relaying denied",
+        unauthenticated_at="RCPT",
         plain_prompt="334 Go ahead",
         go_ahead="354 Continue",
         done="250 Great success",
@@ -172,38 +173,62 @@ PROFILES = {
     "brevo": Profile(
         "smtp-relay.brevo.com",
         "220 smtp-relay.brevo.com ESMTP Service Ready",
-        "smtp-relay.brevo.com",
-        ["SIZE 52428800", "STARTTLS", "AUTH LOGIN PLAIN", "ENHANCEDSTATUSCODES"],
-        ["SIZE 52428800", "AUTH LOGIN PLAIN", "ENHANCEDSTATUSCODES"],
-        ["535 5.7.8 Authentication failed"],
+        "Hello [192.0.2.1]",
+        [
+            "PIPELINING",
+            "8BITMIME",
+            "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+            "STARTTLS",
+            "AUTH PLAIN LOGIN CRAM-MD5",
+            "SIZE 20971520",
+        ],
+        ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "AUTH PLAIN LOGIN CRAM-MD5", "SIZE 20971520"],
+        ["535 5.7.0 Invalid login or password"],
         "502 5.7.0 Please authenticate first",
+        go_ahead="354 Go ahead. End your data with <CR><LF>.<CR><LF>",
+        done="250 2.0.0 OK: queued as <202508020358.47907466195@smtp-relay.sendinblue.com>",
         ehlo_resets=True,
     ),
     "postmark": Profile(
         "smtp.postmarkapp.com",
-        "220 mail.postmarkapp.com ESMTP",
-        "mail.postmarkapp.com",
+        "220 smtp.postmarkapp.com ESMTP sc-ams-smtp1",
+        "smtp.postmarkapp.com",
         [
             "PIPELINING",
-            "SIZE 10485760",
+            "SIZE 20480000",
+            "VRFY",
+            "ETRN",
             "STARTTLS",
-            "AUTH PLAIN CRAM-MD5 DIGEST-MD5",
+            "AUTH PLAIN LOGIN CRAM-MD5 DIGEST-MD5",
+            "AUTH=PLAIN LOGIN CRAM-MD5 DIGEST-MD5",
             "ENHANCEDSTATUSCODES",
             "8BITMIME",
+            "DSN",
         ],
-        ["PIPELINING", "SIZE 10485760", "AUTH PLAIN CRAM-MD5 DIGEST-MD5", "ENHANCEDSTATUSCODES", "8BITMIME"],
-        ["535 5.7.8 Error: authentication failed"],
-        "530 5.7.0 Must authenticate first",
+        [
+            "PIPELINING",
+            "SIZE 20480000",
+            "VRFY",
+            "ETRN",
+            "AUTH PLAIN LOGIN CRAM-MD5 DIGEST-MD5",
+            "AUTH=PLAIN LOGIN CRAM-MD5 DIGEST-MD5",
+            "ENHANCEDSTATUSCODES",
+            "8BITMIME",
+            "DSN",
+        ],
+        ["535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6"],
+        "530 5.7.0 Must authenticate first",  # ours
         recipients=50,
-        too_many="452 4.5.3 Error: too many recipients",
+        too_many="452 4.5.3 Error: too many recipients",  # ours
     ),
     "fastmail": Profile(
         "smtp.fastmail.com",
-        "220 smtp.fastmail.com ESMTP . No UCE permitted. https://www.fastmail.com/help/",
-        "mail.messagingengine.com",
+        "220 smtp.fastmail.com ESMTP ready",
+        "smtp.fastmail.com",
         ["PIPELINING", "SIZE 71000000", "ENHANCEDSTATUSCODES", "8BITMIME", "STARTTLS"],
-        ["PIPELINING", "SIZE 71000000", "AUTH PLAIN LOGIN", "AUTH=PLAIN LOGIN", "ENHANCEDSTATUSCODES", "8BITMIME"],
-        ["535 5.7.0 Incorrect username or password."],
+        ["PIPELINING", "SIZE 71000000", "ENHANCEDSTATUSCODES", "8BITMIME", "AUTH PLAIN LOGIN", "AUTH=PLAIN LOGIN"],
+        ["535 5.7.0 Incorrect username or password."],  # ours, after what its IMAP server says
         "530 5.7.1 Authentication required",
         sender_refused="551 5.7.1 Not authorised to send from this header address",
     ),
@@ -388,7 +413,7 @@ class Session:
 
     def do_mail(self, rest):
         declared = re.search(r"SIZE=(\d+)", rest)
-        if self.user is None:
+        if self.user is None and self.profile.unauthenticated_at == "MAIL":
             self.say(self.profile.unauthenticated)
         elif self.profile.messages is not None and self.taken >= self.profile.messages:
             self.say(self.profile.enough)
@@ -403,6 +428,8 @@ class Session:
     def do_rcpt(self, rest):
         if self.sender is None:
             self.say("503 5.5.1 MAIL first")
+        elif self.user is None:
+            self.say(self.profile.unauthenticated)
         elif len(self.recipients) >= self.profile.recipients and not self.profile.too_many_at_end:
             self.say(self.profile.too_many)
         else:
