@@ -1,12 +1,15 @@
 """The dialogues of the RFCs, each a file beside this one, played through both roles with the octets cut anywhere.
 
-A file is a transcript.  Its first line names RFC and section; a comment says where it deviates from the RFC, and why.
+A file is a transcript.  Its first line names RFC and section, whose text it has: a comment says where it deviates from
+it and why, or that the RFC has no dialogue.
 Comments that begin with `#:` are for this module:
 
     #: lmtp                     it is LMTP
     #: login USER PASSWORD      who may log in
     #: digest HEX               what the server finds to be the right digest, where the RFC keeps the password
-    #: secrets OCTETS…          what the client says where something is hidden
+    #: token USER TOKEN         the same, by OAuth
+    #: scram NONCE SALT COUNT   what the server has at random in its exchange
+    #: secrets OCTETS…          what the client says where something is hidden; "" if it is nothing
     #: challenges OCTETS…       the same, of the server
     #: limits recipients=N      the server's limits
     #: client only: REASON      the server's role is not played
@@ -45,7 +48,8 @@ from smtpkit.protocol.replay_turns import Content, Said, TLSTurn, turns
 from smtpkit.protocol.sending import Sending
 from smtpkit.protocol.transcript import Transcript
 from smtpkit.protocol.transcript_entries import CLIENT, SERVER, Comment
-from smtpkit.sasl import mechanism_names
+from smtpkit.sasl import ScramKeys, mechanism_names
+from smtpkit.sasl.registry import mechanism
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.commands import parse_command
@@ -53,7 +57,7 @@ from smtpkit.wire.replies import Reply, ReplyAssembler
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.smtp"))
-RFCS = [5321, 2920, 3030, 3207, 4954, 2033, 3461, 6531, 1870, 9422, 4865, 6710, 2852, 8689]
+RFCS = [5321, 2920, 3030, 3207, 4954, 2033, 3461, 6531, 1652, 1870, 9422, 4865, 6710, 2852, 7628, 8689]
 FACTS = TLSFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 FEW_PIECES = (1, 2, 3, 7, 1 << 20)  # octets
 MOST_CUTS = 64
@@ -72,7 +76,7 @@ class Dialogue:
                 name, _, rest = entry.text[3:].partition(" ")
                 self.hints[name.rstrip(":")] = rest
         self.lmtp = "lmtp" in self.hints
-        self.secrets = self.hints.get("secrets", "").encode().split()
+        self.secrets = [each.strip(b'"') for each in self.hints.get("secrets", "").encode().split()]
         self.challenges = self.hints.get("challenges", "").encode().split()
         self.replies = [reply_of(turn) for turn in self.turns if isinstance(turn, Said) and turn.speaker == SERVER]
 
@@ -89,12 +93,7 @@ class Dialogue:
     def config(self):
         """A server that offers what the transcript shows, as far as it is known here."""
         offered = {keyword: words for each in self.hellos for keyword, words in each.items()}
-        auth = None
-        if "login" in self.hints:
-            user, password = self.hints["login"].split()
-            mechanisms = [name for name in offered["AUTH"] if name in mechanism_names()]
-            in_clear = "AUTH" in self.hellos[0] and not {"PLAIN"} & set(mechanisms)
-            auth = AuthPolicy({user: password}, mechanisms=mechanisms, allow_in_clear=in_clear, required=False)
+        auth = self.policy(offered["AUTH"]) if {"login", "token"} & self.hints.keys() else None
         size = offered.get("SIZE") or ("1000000",)
         limits = dict(pair.split("=") for pair in self.hints.get("limits", "").split())
         return ServerConfig(
@@ -106,6 +105,37 @@ class Dialogue:
             auth=auth,
             limits=Limits(**{name: int(value) for name, value in limits.items()}),
         )
+
+    def policy(self, offered):
+        """Who may log in."""
+        mechanisms = [name for name in offered if name in mechanism_names()]
+        in_clear = "AUTH" in self.hellos[0] and not {"PLAIN"} & set(mechanisms)
+        users = dict([self.hints["login"].split()]) if "login" in self.hints else {}
+        if "scram" in self.hints:
+            nonce, salt, count = self.hints["scram"].split()
+            mechanisms = [with_nonce(name, nonce) for name in mechanisms]
+            users = {
+                user: ScramKeys.derive(password, offered[0], iterations=int(count), salt=a2b_base64(salt))
+                for user, password in users.items()
+            }
+        return AuthPolicy(
+            users,
+            mechanisms=mechanisms,
+            tokens=lambda question: [question.username, question.token] == self.hints["token"].split(),
+            allow_in_clear=in_clear,
+            required=False,
+        )
+
+
+def with_nonce(name, nonce):
+    """The mechanism, its server's nonce told: as a class of one's own may do."""
+
+    class Fixed(mechanism(name)):
+        def server(self, facts, response):
+            facts.nonce = nonce
+            return super().server(facts, response)
+
+    return Fixed
 
 
 def reply_of(turn):
