@@ -386,6 +386,12 @@ class TestEnd:
         assert adapter.closed
         assert adapter.names == ["on_reset"]
 
+    def test_a_session_that_lasts_too_long_is_told_so(self):
+        adapter = ready()
+        adapter.driver.overdue = True
+        adapter.driver.timed_out()
+        assert adapter.run() == bytes(say.SESSION_TOO_LONG)
+
     def test_also_in_the_middle_of_a_stream(self):
         adapter = ready(hooks={"on_body": reading([]), "on_reset": None})
         adapter.say(DATA + b"half")
@@ -467,6 +473,7 @@ class TestShutDown:
     def test_what_a_hook_answers_that_hangs_is_ignored(self, hook, said, late):
         def hang(argument):
             adapter.driver.dismiss(Reply(421, "too long", "4.3.0"))
+            assert adapter.driver.timeout == 5
             return late
 
         adapter = ready(with_login() if hook == "on_login" else None, hooks={hook: hang})
@@ -475,8 +482,10 @@ class TestShutDown:
 
 
 class TestWaits:
-    def test_a_wait_begins_when_something_was_written(self):
+    @pytest.mark.parametrize("opening", [b"", TRANSACTION])
+    def test_a_wait_begins_when_something_was_written(self, opening):
         adapter = ready()
+        adapter.say(opening or b"NOOP\r\n")
         before = adapter.driver.waits
         for octet in b"NOOP":
             adapter.say(bytes([octet]))
@@ -515,11 +524,19 @@ class TestWaits:
         adapter.say(b"x" * 601)
         assert not adapter.driver.too_slow(30)
         assert not adapter.driver.too_slow(30)
-        adapter.say(b"x" * 599)
-        assert not adapter.driver.too_slow(30)
-        assert adapter.driver.too_slow(30)
+        for octets, slow in ((600, False), (599, True)):
+            adapter.say(b"x" * octets)
+            assert not adapter.driver.too_slow(30)
+            assert adapter.driver.too_slow(30) is slow
         adapter.driver.timed_out()
         assert codes(adapter.run()) == [421]
+
+    def test_that_is_known_after_a_minute_and_after_each_further_one(self):
+        adapter = ready(config(limits=Limits(minimum_rate=10)))
+        adapter.driver.too_slow(50)
+        adapter.say(DATA)
+        for _ in range(2):
+            assert [adapter.driver.too_slow(seconds) for seconds in (59.5, 0.5)] == [False, True]
 
     def test_also_in_many_small_chunks(self):
         adapter = ready(config(limits=Limits(minimum_rate=10)))
@@ -534,7 +551,7 @@ class TestWaits:
         adapter.driver.waited(30)
         assert not adapter.core.closed
         adapter.driver.waited(31)
-        assert adapter.core.closed
+        assert adapter.run() == bytes(say.TOO_SLOW)
 
     def test_without_a_rate_nothing_is_too_slow(self):
         adapter = ready(config(limits=Limits(minimum_rate=None)))
@@ -657,6 +674,13 @@ class TestTLS:
         adapter.end()
         assert adapter.names == ["on_reset"]
         assert adapter.closed
+
+    def test_who_is_dismissed_while_a_hook_hangs_is_told_so_and_goodbye_inside(self):
+        adapter, client = self.secure()
+        client.shake()
+        adapter.driver.dismiss(Reply(421, "too long", "4.3.0"))
+        assert codes(client.tls.feed(adapter.driver.take())) == [421]
+        assert client.tls.eof
 
     def test_broken_octets_end_it(self):
         adapter, client = self.secure({"on_reset": None})
