@@ -77,6 +77,14 @@ class TestHooks:
                 answer += adapter.say(b"hi\r\n.\r\n")
         assert codes(answer) == said
 
+    @pytest.mark.parametrize("hook", ["on_mail", "on_message", "on_body"])
+    @pytest.mark.parametrize("code", [400, 599])
+    def test_any_4yz_or_5yz_is_a_refusal(self, hook, code):
+        refusal = Reply(code, "no")
+        adapter = ready(hooks={hook: reading([], refusal, enough=0) if hook == "on_body" else refusal})
+        answer = adapter.say(b"MAIL FROM:<>\r\n" if hook == "on_mail" else DATA + b"hi\r\n.\r\n")
+        assert codes(answer)[-1] == code
+
     @pytest.mark.parametrize(
         ("answer", "replies"),
         [(None, (None,)), (Reply(550), (Reply(550),)), ([Reply(450), Reply(250)], (Reply(450), Reply(250)))],
@@ -755,7 +763,7 @@ class TestForwarded:
 
     TOLD = b"XFORWARD NAME=spike.example ADDR=192.0.2.7\r\n"
 
-    @pytest.mark.parametrize("rest", [DATA + b"hi\r\n.\r\n", TRANSACTION + b"RSET\r\n"])
+    @pytest.mark.parametrize("rest", [DATA + b"hi\r\n.\r\n", TRANSACTION + b"RSET\r\n", b"RSET\r\n"])
     def test_what_it_told_is_forgotten_with_its_message(self, rest):
         adapter = ready(config(extensions=["XFORWARD"]), {"on_command": Reply(250, "Ok")})
         assert codes(adapter.say(self.TOLD)) == [250]
