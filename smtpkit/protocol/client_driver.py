@@ -60,7 +60,6 @@ class ClientDriver(Driver):
         self.result: Any = None
         self.round_trips = 0
         self._timeouts = timeouts or STANDARD_TIMEOUTS
-        self.shortest = self._timeouts.shortest
         self._implicit = implicit_tls
         self._loss: Loss | None = None
         self._replies: list[Reply] = []  # to the group under way

@@ -6,6 +6,7 @@ from smtpkit.protocol.needs import READ
 __all__ = ["Driver"]
 
 _SHORTEST = 0.001  # seconds; a time-out of 0 means no waiting at all to a socket
+_UNREAD = 128 * 1024  # octets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ class Driver:
         self._due = 0.0  # when that wait ends, on the clock of whoever asked
 
     timeout: float  # of the wait that is now
-    shortest = 0.0  # seconds that any wait may last at the least; 0 where that is not known
 
     def remaining(self, now: float) -> float:
         """Seconds that the present wait may still last; a time-out for the next read or write.
@@ -151,8 +151,13 @@ class Driver:
 
     @property
     def unread(self) -> int:
-        """Octets that wait to be consumed; the adapter reads no more while they are too many."""
+        """Octets that wait to be consumed; the adapter reads no more while they are `unread_limit` or more."""
         return self._core.unread
+
+    @property
+    def unread_limit(self) -> int:
+        """Octets that may wait to be consumed now, and no less than are worth reading at once."""
+        return _UNREAD
 
     def _failed(self, error: TLSError) -> None:
         self.failure = self.failure or error

@@ -38,7 +38,7 @@ class Timeouts(Value):
         ValueError: a number is not above 0.
     """
 
-    __slots__ = ("table", "_shortest")
+    __slots__ = ("table",)
 
     def __init__(
         self,
@@ -79,12 +79,6 @@ class Timeouts(Value):
         for name, seconds in self.table.items():
             if not seconds > 0:
                 raise ValueError(f"a time-out is a number of seconds above 0, not {seconds} ({name})")
-        self._shortest = min(self.table.values())
-
-    @property
-    def shortest(self) -> float:
-        """Seconds that any wait may last at the least."""
-        return self._shortest
 
     def __getitem__(self, wait: str) -> float:
         """Seconds for the wait of this name."""

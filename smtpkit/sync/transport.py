@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
 _BUFFER = 64 * 1024  # larger reads cost an mmap each
 _AT_HAND = int(socket.MSG_DONTWAIT)  # these two without their Enum, which costs more than the rest of the call
-_RECEIVE = int(socket.SO_RCVTIMEO)
 _AT_ONCE = 16 * 1024  # octets that most sockets have room for
-_FOREVER = 86400.0
-_INEXACT = 1.01  # a time-out may be off by a hundredth
-_SHORTEST = 0.001  # seconds; 0 would mean for ever
+_FOREVER = 86400.0  # seconds, of which a poll() can count so many
+_SHORTEST = 0.001  # seconds; 0 would mean not to wait at all
+_MOMENT = struct.pack("@ll", 0, 1000)  # a millisecond, which the kernel makes a few of
 _STEPS = 8  # that one turn is good for, where the user's code runs between them
 _LINGER = 5.0  # seconds that closing waits for a peer that does not stop talking
 _NOTICED = 0.05  # seconds; shorter waits are added up before the rate of content is looked at
@@ -69,7 +68,6 @@ class Transport:
         self._deadline: float | None = None  # of time.monotonic(), as the next
         self._since = 0.0  # when the present wait began
         self._seen = -1
-        self._timeouts = {_RECEIVE: 0.0, socket.SO_SNDTIMEO: 0.0}  # seconds, as the socket has them
         self._lock = threading.Lock()
         self._turns = turns
         self._had = 0  # steps since octets were awaited
@@ -158,8 +156,7 @@ class Transport:
         with self._lock:
             self._waiting = not self._ending
         while not self._ending and (left := until - monotonic()) > 0:
-            self._set_timeout(_RECEIVE, left)
-            if not self._sock.recv(_BUFFER):
+            if not self._arrivals.poll(left * 1000) or not self._sock.recv(_BUFFER):
                 break
 
     def abort(self) -> None:
@@ -185,6 +182,8 @@ class Transport:
         sock.setblocking(True)
         self._arrivals.register(sock, select.POLLIN)
         with suppress(OSError):  # the peer may have gone again; reading tells
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                sock.setsockopt(socket.SOL_SOCKET, option, _MOMENT)
             self.local = sock.getsockname()
             if sock.family != getattr(socket, "AF_UNIX", None):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -236,10 +235,17 @@ class Transport:
             except BlockingIOError:
                 sent = 0
         if sent < len(octets):
-            rest = memoryview(octets)[sent:]
-            while rest:
-                self._set_timeout(socket.SO_SNDTIMEO, self._left(monotonic()))
+            self._send_waiting(memoryview(octets)[sent:])
+
+    def _send_waiting(self, rest: memoryview) -> None:
+        while True:
+            with suppress(BlockingIOError):
                 rest = rest[self._sock.send(rest) :]
+            if not rest:
+                return
+            room = select.poll()
+            room.register(self._sock, select.POLLOUT)
+            self._wait(room)
 
     def _read(self) -> None:
         serving = self._serve is not None
@@ -267,26 +273,13 @@ class Transport:
 
     def _received(self, now: float) -> bytes:
         driver = self.driver
-        shortest = driver.shortest
-        if self._deadline is None and driver.waits != self._seen and shortest == self._timeouts[_RECEIVE] > 0:
-            # Nothing but an early end can be wrong with the time-out of a wait that has just begun.
+        if driver.waits != self._seen:
             self._seen, self._since = driver.waits, now
-            try:
-                return self._sock.recv(_BUFFER)
-            except BlockingIOError:
-                now = monotonic()
         while True:
-            left = self._left(now)
-            wanted = min(left, shortest) if shortest else left
-            # Nearly every read would pay for another time-out.  One that ends too early is made again.
-            if not wanted / 8 <= self._timeouts[_RECEIVE] <= wanted * _INEXACT:
-                self._set_timeout(_RECEIVE, wanted)
             try:
                 return self._sock.recv(_BUFFER)
             except BlockingIOError:
-                if self._timeouts[_RECEIVE] >= left / _INEXACT:
-                    raise
-                now = monotonic()
+                self._wait(self._arrivals)
 
     def _measure(self, waited: float) -> None:
         self._waited += waited
@@ -321,6 +314,13 @@ class Transport:
     # Time: a wait begins when something was written, or a piece of a body came; not at each read, or one octet
     # now and then would keep a connection.
 
+    def _wait(self, event: select.poll) -> None:
+        # For longer than a moment, which the kernel bounds, and for no more than a read or write costs anyway: a signal
+        # begins the kernel's time-out anew, but not this one, and with signals often enough that would be for ever.
+        left = self._left(monotonic())
+        if not event.poll(min(left, _FOREVER) * 1000) and left <= _FOREVER:
+            raise BlockingIOError
+
     def _left(self, now: float) -> float:
         if self.driver.waits != self._seen:
             self._seen = self.driver.waits
@@ -333,11 +333,3 @@ class Transport:
     def _time_out(self, *, flushed: bool) -> None:
         self.driver.overdue = self._deadline is not None and monotonic() >= self._deadline - _SHORTEST
         self.driver.timed_out(flushed=flushed)
-
-    def _set_timeout(self, option: int, seconds: float) -> None:
-        # In the kernel: a time-out of Python's own costs a poll() for each read.
-        milliseconds = round(min(max(seconds, _SHORTEST), _FOREVER) * 1000)
-        if milliseconds / 1000 != self._timeouts[option]:
-            self._timeouts[option] = milliseconds / 1000
-            whole, rest = divmod(milliseconds, 1000)
-            self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", whole, rest * 1000))

@@ -3,7 +3,6 @@
 import pytest
 
 from smtpkit.protocol import Timeouts
-from smtpkit.protocol.timeouts import STANDARD_TIMEOUTS
 
 STANDARD = {
     "greeting": 300,
@@ -54,9 +53,3 @@ def test_each_can_be_set(name, waits):
     for wrong in (-1, 0, float("nan")):
         with pytest.raises(ValueError, match=f"a time-out is a number of seconds above 0, not {wrong}"):
             Timeouts(**{name: wrong})
-
-
-def test_the_shortest_wait_is_known():
-    assert Timeouts(5).shortest == 5
-    assert Timeouts(5, data=2).shortest == 2
-    assert STANDARD_TIMEOUTS.shortest == min(Timeouts().table.values())
