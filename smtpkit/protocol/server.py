@@ -137,7 +137,7 @@ class ServerConnection(ServerSteps):
         event = self._undecided("reject()")
         self.unanswered = None
         _REJECT.get(type(event), ServerConnection._reject_other)(
-            self, event, reply if reply is None else self._with_status(event, reply)
+            self, event, reply if reply is None else self._own(event, reply)
         )
 
     def supply(self, secret: "Any") -> None:

@@ -8,6 +8,7 @@ from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.refusals import ERRORS, Budget
 from smtpkit.protocol.standard_replies import usual_status, without_status
 from smtpkit.protocol.states import State
+from smtpkit.protocol.utf8_replies import spelled
 from smtpkit.wire import commands as c
 from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import Reply
@@ -204,13 +205,20 @@ class ServerState:
         if reply.code >= 400 or reply.is_intermediate != self._standard.is_intermediate:
             raise LocalProtocolError("accept() with a reply that does not accept", received=str(reply))
         if type(event) not in _HELLO:
-            return self._with_status(event, reply)
+            return self._own(event, reply)
         if reply.code != 250 or len(reply.lines) > 1:
             expected = "250 and one line: the keywords are those of the configuration"
             raise LocalProtocolError("accept() of a hello with another reply", expected=expected, received=str(reply))
         name, text = self.config.hostname, reply.text
         greets = text if f"{text} ".startswith(f"{name} ") else f"{name} {text}"
         return Reply(250, (greets, *self._standard.lines[1:]))
+
+    def _own(self, event: "Event | None", reply: Reply) -> Reply:
+        # The application's reply as it is to be said.
+        reply = self._with_status(event, reply)
+        if reply.text.isascii():
+            return reply
+        return spelled(event, reply, smtputf8=self._smtputf8)
 
     def _with_status(self, event: "Event | None", reply: Reply) -> Reply:
         # RFC 2034 section 4: each reply has a code, but a greeting, a 3yz, and what answers EHLO, HELO or LHLO.

@@ -33,6 +33,7 @@ OK = Reply(250, "Ok", "2.0.0")
 READY_FOR_TLS = Reply(220, "Ready to start TLS", "2.0.0")  # RFC 3207 section 4
 AUTHENTICATED = Reply(235, "Authenticated", "2.7.0")  # RFC 4954 section 4
 CANNOT_VERIFY = Reply(252, "Cannot verify, but will take a message and try to deliver it", "2.5.0")  # RFC 5321 3.5.3
+CANNOT_VERIFY_IN_ASCII = Reply(252, "Cannot verify without SMTPUTF8", "2.6.8")  # RFC 6531 section 3.7.4.2
 
 # Commands
 UNKNOWN_COMMAND = Reply(500, "Command not recognized", "5.5.1")  # RFC 5321 section 4.2.4, as the next
@@ -43,6 +44,8 @@ NEED_MAIL = Reply(503, "MAIL first", "5.5.1")
 NEED_RCPT = Reply(503, "RCPT first", "5.5.1")
 NO_VALID_RECIPIENTS = Reply(554, "No valid recipients", "5.5.1")  # RFC 2920 section 3.2
 NESTED_MAIL = Reply(503, "A transaction is open already", "5.5.1")
+MOVED = Reply(550, "No such mailbox here", "5.1.6")  # RFC 6531 section 3.7.4.1
+NEEDS_UTF8 = Reply(550, "The answer needs SMTPUTF8", "5.6.8")  # RFC 6531 section 3.7.4.2
 LINE_TOO_LONG = Reply(500, "Line too long", "5.5.2")  # RFC 5321 section 4.5.3.1.4
 UNKNOWN_PARAMETER = Reply(555, "Parameter not recognized", "5.5.4")  # RFC 5321 section 4.1.1.11
 NO_SERVICE = Reply(554, "No service here", "5.3.2")  # RFC 5321 section 3.1

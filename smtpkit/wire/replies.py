@@ -31,7 +31,7 @@ class Reply(Value):
     Args:
         code: 200 to 599.
         text: one line, or a sequence of lines; none is one empty line.  What is neither TAB nor %d32-126 is
-            sent as "?"; a line too long for the wire is sent as several.
+            sent as "?", but for `in_utf8()`; a line too long for the wire is sent as several.
         enhanced: the enhanced status code, which is sent on every line.  Its class is the first digit of the
             code, so that a 3yz reply has none (RFC 2034 section 4).  None takes one that the text begins with,
             as whoever reads the reply will.
@@ -96,10 +96,19 @@ class Reply(Value):
         """5yz: refused for good."""
         return self.code >= 500
 
+    def in_utf8(self) -> "Reply":
+        """The same reply, its text to be sent as UTF-8 (RFC 6531 section 3.7.4); as it is if that is too long."""
+        lines = [_as_octets(line) for line in self.lines]
+        if sum(map(len, lines)) > _REPLY_TEXT:
+            return self
+        reply = _made(self.code, self.lines, self.enhanced)
+        reply._octets = _emit(reply, lines)
+        return reply
+
     def __bytes__(self) -> bytes:
         octets = self._octets
         if octets is None:
-            octets = self._octets = _emit(self)
+            octets = self._octets = _emit(self, [_in_ascii(line) for line in self.lines])
         return octets
 
     def __str__(self) -> str:
@@ -142,6 +151,11 @@ class ReplyAssembler:
     def incomplete(self) -> bool:
         """True in the middle of a reply."""
         return bool(self._lines)
+
+    @property
+    def code(self) -> bytes:
+        """The code of the reply under way, b"" between replies."""
+        return b"%d" % self._code if self._lines else b""
 
     def add(self, line: bytes, enhanced: bool = True) -> Reply | None:
         """Take the next line.
@@ -256,30 +270,38 @@ def _keep(line: bytes, reply: Reply) -> None:
     _by_line[line] = reply
 
 
-def _emit(reply: Reply) -> bytes:
-    lines: Sequence[str] = reply.lines
+def _emit(reply: Reply, lines: list[str]) -> bytes:
+    # The lines have one character for each octet.
     status = "" if reply.enhanced is None else str(reply.enhanced)
     room = _LINE - 6 - (len(status) + 1 if status else 0)
-    if len(lines) > 1 or not _fits(lines[0], room):
+    if len(lines) > 1 or len(lines[0]) > room:
         lines = [piece for line in lines for piece in _pieces(line, room)]
     if status:
         lines = [f"{status} {line}" if line else status for line in lines]
     octets = "".join([f"{reply.code}-{line}\r\n" for line in lines[:-1]])
     # The SP stays where nothing follows it, as RFC 5321 section 4.2.1 asks.
-    return f"{octets}{reply.code} {lines[-1]}\r\n".encode("ascii")
+    return f"{octets}{reply.code} {lines[-1]}\r\n".encode("latin-1")
 
 
-def _fits(line: str, room: int) -> bool:
-    return len(line) <= room and line.isascii() and line.isprintable()
+def _in_ascii(line: str) -> str:
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join([char if char == "\t" or " " <= char <= "~" else "?" for char in line])
+
+
+def _as_octets(line: str) -> str:
+    # Its octets in UTF-8, one character for each.
+    printable = "".join([char if char == "\t" or char.isprintable() else "?" for char in line])
+    return printable.encode().decode("latin-1")
 
 
 def _pieces(line: str, room: int) -> "Iterator[str]":
-    if not _fits(line, len(line)):
-        line = "".join([char if char == "\t" or " " <= char <= "~" else "?" for char in line])
     start = 0
     while len(line) - start > room:
         space = line.rfind(" ", start + 1, start + room + 1)
         end = space if space > 0 else start + room
+        while "\x80" <= line[end] < "\xc0":  # within a character
+            end -= 1
         yield line[start:end]
         start = end + (space > 0)
     yield line[start:]

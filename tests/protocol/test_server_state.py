@@ -156,6 +156,7 @@ class TestRepliesOfTheApplication:
             (b"VRFY joe", Reply(502, "no"), b"502 5.5.1 no"),
             (b"STARTTLS", Reply(454, "not now"), b"454 4.7.0 not now"),
             (b"MAIL FROM:<>", Reply(571, "no"), b"571 5.0.0 no"),
+            (b"MAIL FROM:<>", Reply(550, "né"), b"550 5.0.0 n?"),
         ],
     )
     def test_they_get_a_status_code_where_they_have_none(self, line, reply, said):

@@ -91,6 +91,29 @@ def test_a_status_stands_on_every_line_and_text_is_ascii(reply, octets):
     assert bytes(reply) is bytes(reply)
 
 
+def test_text_is_utf8_where_that_is_asked_for():
+    """RFC 6531 section 3.7.4: in some replies."""
+    reply = Reply(250, ["Jürgen <jürgen@例子.example>", "a\tb\x07\x85\udcff"], "2.1.5")
+    octets = "250-2.1.5 Jürgen <jürgen@例子.example>\r\n250 2.1.5 a\tb???\r\n".encode()
+    assert bytes(reply.in_utf8()) == octets
+    assert reply.in_utf8() == reply
+    assert bytes(reply).isascii()
+
+
+@pytest.mark.parametrize("text", ["ü" * 400, "x" + "例" * 400, "😀 " * 300, "x" + "ü" * 253])
+def test_a_long_line_of_utf8_is_split_between_characters(text):
+    lines = bytes(Reply(250, text).in_utf8()).decode().removesuffix("\r\n").split("\r\n")
+    assert len(lines) > 1
+    assert all(len(line.encode()) <= 510 for line in lines)
+    assert "".join(line[4:] for line in lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_what_is_too_long_in_utf8_stays_ascii():
+    reply = Reply(250, "例" * 40_000)
+    assert bytes(reply.in_utf8()) == bytes(reply)
+    assert bytes(reply).isascii()
+
+
 def test_a_long_line_is_split_at_a_space():
     words = ["word" * 20] * 30
     reply = Reply(550, " ".join(words), "5.7.1")
@@ -218,6 +241,7 @@ def test_lines_give_replies_or_a_parse_error(lines, strict, enhanced):
             return
         given_lines += 1
         assert assembler.incomplete == (reply is None)
+        assert assembler.code == (b"250" if reply is None else b"")
         if reply is not None:
             assert len(reply.lines) == given_lines
             if enhanced:
