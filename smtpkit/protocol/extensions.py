@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.config import ServerConfig
+    from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.wire.command import Command
     from smtpkit.wire.replies import Reply
 
@@ -38,7 +39,8 @@ class Extension(Value):
             values are text.
         mail_octets, rcpt_octets: what it adds to the limit of a MAIL or RCPT line, in octets.
         requires: keywords of extensions without which it must not be offered.
-        needs_tls: True if it is offered, and legal, under TLS only.
+        needs_tls: True if it is offered, and legal, under TLS only; a client uses it with a server whose certificate
+            it has verified.
         check: what the parameters must obey together: takes the parameters of a MAIL or RCPT that has one of these,
             and the value that `read` makes; returns None or the Reply that refuses.  A client asks it before it
             sends.
@@ -105,6 +107,14 @@ class Extension(Value):
 
     def __repr__(self) -> str:
         return f"<Extension {self.keyword}>"
+
+    def usable_over(self, tls: "TLSFacts | None") -> bool:
+        """Whether a client may use it on a connection: what needs TLS, with a verified server (RFC 8689 section 4.2.1).
+
+        Args:
+            tls: of the connection; None in clear.
+        """
+        return not self.needs_tls or (tls is not None and tls.verified)
 
     def with_ehlo(self, ehlo: str) -> "Extension":
         """The same extension with other words behind its keyword.

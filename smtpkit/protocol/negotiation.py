@@ -120,8 +120,8 @@ def _demanded(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "d
             if keyword == name:
                 raise NotSupported(f"the server does not offer {name}", extension=name)
             raise NotSupported(f"{keyword} needs {name}, which the server does not offer", extension=name)
-        if extension.needs_tls and client.tls is None:
-            raise NotSupported(f"{keyword} needs TLS", extension=name)
+        if not extension.usable_over(client.tls):
+            raise NotSupported(f"{keyword} needs TLS and a verified certificate", extension=name)
     return demanded
 
 

@@ -243,8 +243,6 @@ def mail_onward(client: "ClientConnection", command: Mail, added: int = 0) -> Ma
     if "SMTPUTF8" in parameters and "SMTPUTF8" not in offered:
         sender = command.reverse_path
         raise ReplyError(_NO_UTF8 if sender is None or sender.is_ascii else _NO_UTF8_ADDRESS)
-    if "REQUIRETLS" in parameters and not ("REQUIRETLS" in offered and client.tls is not None and client.tls.verified):
-        raise ReplyError(_NO_TLS_ONWARD)
     if "SIZE" in parameters:
         parameters["SIZE"] = min(parameters["SIZE"] + added, _MOST_OCTETS)
     return Mail(command.reverse_path, _onward(client, parameters), client.config.dialect.mail)
@@ -259,10 +257,10 @@ def _onward(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "dic
     kept = {}
     for keyword, value in parameters.items():
         extension = client.config.owners.parameters.get(keyword)
-        if extension is None or extension.keyword in client.capabilities:
+        if extension is None or (extension.keyword in client.capabilities and extension.usable_over(client.tls)):
             kept[keyword] = value
         elif keyword not in _MAY_BE_LEFT_OUT:
-            raise ReplyError(_NO_PARAMETER)
+            raise ReplyError(_NO_TLS_ONWARD if keyword == "REQUIRETLS" else _NO_PARAMETER)
     return kept
 
 

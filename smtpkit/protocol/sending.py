@@ -37,7 +37,7 @@ OPTIONS = {
     "binary": "True for BODY=BINARYMIME: octets as they are",
     "deadline": "seconds for all waits of the send; your own code that gives the body is not cut short",
     "dsn": "DSN(…): which delivery status notifications are wanted",
-    "requiretls": "True to demand TLS on the whole way (RFC 8689)",
+    "requiretls": "True to demand TLS with verified certificates on the whole way (RFC 8689)",
     "hold_for": "seconds to hold the message back (RFC 4865)",
     "deliver_by": "DeliverBy, or seconds in which to deliver (RFC 2852)",
     "priority": "-9 to 9 (RFC 6710)",

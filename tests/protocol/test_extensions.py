@@ -5,6 +5,7 @@ import pytest
 from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, OWNERS, Extension, Owners, dialect_of
 from smtpkit.protocol.limits import Limits
+from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.wire.commands import SYNTAX, Command, Data, Etrn
 from smtpkit.wire.dialect import STANDARD
 from smtpkit.wire.parameters import PARAMETERS, ParameterCodec
@@ -57,6 +58,13 @@ def test_what_is_shown_is_what_made_it():
     own = Extension("XOWN", "ours", ehlo="1 2", requires=["SIZE"])
     assert own == Extension("XOWN", "ours", ehlo="1 2", requires=["SIZE"])
     assert repr(own) == "<Extension XOWN>"
+
+
+def test_what_needs_tls_is_for_a_client_where_the_server_is_verified():
+    facts = {verified: TLSFacts("TLSv1.3", "x", verified=verified) for verified in (True, False)}
+    assert [Extension("X").usable_over(tls) for tls in (None, *facts.values())] == [True] * 3
+    own = Extension("X", needs_tls=True)
+    assert [own.usable_over(tls) for tls in (None, facts[False], facts[True])] == [False, False, True]
 
 
 @pytest.mark.parametrize("keyword", ["", "-A", "A B", "A\r\n250 B", "É", "A_B", "-"])

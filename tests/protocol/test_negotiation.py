@@ -6,6 +6,7 @@ from smtpkit.errors import NotSupported, ParseError
 from smtpkit.protocol import ClientConfig, ClientConnection, Envelope, Extension
 from smtpkit.protocol.negotiation import has_ascii_form, in_ascii, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
+from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.parameter_values import DeliverBy, OriginalRecipient
@@ -27,15 +28,23 @@ def body(octets=b"hi\r\n", **options):
     return Outgoing(octets, scanned((octets,)), **options)
 
 
-def client(capabilities, config=None, tls=True):
+def client(capabilities, config=None, tls="verified"):
     made = ClientConnection(config or ClientConfig())
     made.capabilities = capabilities
-    made.tls = object() if tls else None
+    made.tls = TLSFacts("TLSv1.3", "x", verified=tls == "verified") if tls else None
     return made
 
 
 def lines(
-    capabilities, sender="a@a.example", to=TO, content=None, mail=None, rcpt=None, config=None, tls=True, **options
+    capabilities,
+    sender="a@a.example",
+    to=TO,
+    content=None,
+    mail=None,
+    rcpt=None,
+    config=None,
+    tls="verified",
+    **options,
 ):
     envelope = Envelope(sender, to, mail, rcpt)
     recipients = dict(zip(to, envelope.recipients, strict=True))
@@ -214,10 +223,11 @@ def test_nothing_can_be_smuggled_through_an_encoded_parameter(evil):
 # Extensions
 
 
-def test_what_needs_tls_is_not_sent_in_clear():
+def test_what_needs_tls_is_sent_to_a_verified_server_alone():
     assert "REQUIRETLS" in lines(offers("REQUIRETLS"), mail={"REQUIRETLS": True})[0]
-    with pytest.raises(NotSupported, match="REQUIRETLS needs TLS"):
-        lines(offers("REQUIRETLS"), mail={"REQUIRETLS": True}, tls=False)
+    for tls in (None, "not verified"):
+        with pytest.raises(NotSupported, match="REQUIRETLS needs TLS and a verified certificate"):
+            lines(offers("REQUIRETLS"), mail={"REQUIRETLS": True}, tls=tls)
 
 
 def test_what_the_server_would_refuse_is_not_sent():
