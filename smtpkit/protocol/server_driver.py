@@ -1,14 +1,14 @@
 """The server's dialogue with a session of the user's: events to hooks, what they return to decisions."""
 
-from smtpkit.errors import ConnectionLost, MessageRefused, ParseError
+from smtpkit.errors import ConnectionLost, MessageRefused
 from smtpkit.protocol import standard_replies as say
-from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, Answered, BodyChunk, BodyRefused, Connect, ConnectionClosed
 from smtpkit.protocol.message import Message
 from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
 from smtpkit.protocol.server_hooks import call_of, default_answer, granted_to, hook_of
+from smtpkit.protocol.server_opening import OpeningDriver
 from smtpkit.protocol.states import State
-from smtpkit.protocol.told import take_header, take_told
+from smtpkit.protocol.told import take_told
 from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from smtpkit.protocol.session import SessionFacts
 
 _TURN = 10  # replies before they are written and others have their turn: one read may hold 10,000 NOOPs
-_HANDSHAKE = 30.0  # seconds
 _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured
 _CONTENT = (State.DATA, State.BDAT)
@@ -35,7 +34,7 @@ _TOLD = (c.XClient, c.XForward)
 _NOTHING: "Mapping[str, str]" = {}
 
 
-class ServerDriver(Driver):
+class ServerDriver(OpeningDriver):
     """Runs one server connection; see Driver for how an adapter uses it.
 
     What a hook returned must have passed `smtpkit.protocol.session.checked()`.
@@ -64,19 +63,9 @@ class ServerDriver(Driver):
         proxy_protocol: bool = False,
         trusted: bool = False,
     ) -> None:
-        super().__init__(core, make_tls)
-        self.core = core
-        self._session = session
-        session._core = core
+        super().__init__(core, session, make_tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol)
         self._hooks = hooks
         self._trusted = trusted
-        self._implicit = implicit_tls
-        self._header = b"" if proxy_protocol else None  # what has come of a PROXY header that is awaited
-        self._behind_header = b""
-        if proxy_protocol:
-            # In the method's place until the header is complete: most connections have none, and pay nothing.
-            self.receive = self._receive_header  # type: ignore[method-assign]
-        self.introduced: Callable[[], None] | None = None
         self._last_word: Reply | None = None
         self._refusal: Reply | None = None
         self._pieces: list[bytes] = []
@@ -84,7 +73,6 @@ class ServerDriver(Driver):
         self._stream_error: ConnectionLost | MessageRefused | None = None
         self._measured = 0  # octets that had come when the rate was last looked at
         self._waited = 0.0  # seconds since then
-        self.timeout: float = core.config.limits.idle
         core.granted = granted_to(hooks)
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
 
@@ -177,10 +165,6 @@ class ServerDriver(Driver):
         self.core.close(reply)
         self.timeout = _GOODBYE
         self._end_tls()
-
-    @property
-    def _handshaking(self) -> bool:
-        return self._header is not None or (self._tls is not None and self._tls.facts is None)
 
     def _dialogue(self) -> "Needs":
         core, hooks = self.core, self._hooks
@@ -334,48 +318,6 @@ class ServerDriver(Driver):
             self.core.begun = False
             if "on_reset" in self._hooks:
                 yield Call("on_reset")
-
-    def _begun(self) -> "Needs":
-        # What comes before the greeting.
-        core = self.core
-        if self._header is not None:
-            self.timeout = _HANDSHAKE
-            while self._header is not None and not core.closed:
-                yield READ
-            self.timeout = core.config.limits.idle
-        if self._implicit and not core.closed:
-            yield from self._secured(received=self._behind_header)
-        elif self._behind_header:
-            self.receive(self._behind_header)
-
-    def _receive_header(self, octets: bytes) -> None:
-        from smtpkit.wire.proxy import parse_proxy_header
-
-        self._header = came = (self._header or b"") + octets
-        try:
-            found = parse_proxy_header(came)
-        except ParseError:
-            self.core.close()  # without a word: who does not speak as was agreed is no client (section 2)
-            if self.core.notice is not None:
-                self.core.notice("proxy_header")
-            return
-        if found is not None:
-            header, size = found
-            self._behind_header, self._header = came[size:], None
-            take_header(self._session, header)
-            del self.receive
-            if self.introduced is not None:
-                self.introduced()
-        elif not octets:
-            self.core.close()
-
-    def _secured(self, clear: bytes = b"", received: bytes = b"") -> "Needs":
-        # From here on what comes is TLS; the 220 of STARTTLS still leaves in clear.
-        self.timeout = _HANDSHAKE
-        yield from self._handshake(clear, received)
-        self.timeout = self.core.config.limits.idle
-        if self.core.tls is None:
-            self.core.close()
 
     def _farewell(self) -> "Needs":
         yield from self._transaction_dropped()
