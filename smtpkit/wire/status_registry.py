@@ -96,7 +96,7 @@ _STATUSES: "dict[tuple[int, int], Row]" = {
     (3, 3): ("The receiving system lacks a feature that the message needs", _CONVERT, "RFC 3463", ()),
     (3, 4): ("The message is larger than the receiving system takes", _REDUCE, "RFC 3463", (552, 554)),
     (3, 5): ("The receiving system is not set up for this mail", _ASK, "RFC 3463", ()),
-    (3, 6): ("Accepted, with another priority than was asked for", "", "RFC 6710", ()),
+    (3, 6): ("Accepted, with another priority than was asked for", "", "RFC 6710", (250, 251)),
     # Network and routing
     (4, 0): ("Something about the network or the route", _TEXT, "RFC 3463", ()),
     (4, 1): ("The next host did not answer", _RETRY, "RFC 3463", (451,)),

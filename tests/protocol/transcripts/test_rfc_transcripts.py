@@ -192,7 +192,7 @@ class Server:
             core.answer(self.replies[self.given : self.given + len(core.recipients)])
         elif not wanted.is_positive and not wanted.is_intermediate:
             core.reject(wanted)
-        elif isinstance(event, c.Vrfy) or wanted.enhanced is not None:
+        elif isinstance(event, (c.Vrfy, c.Expn)) or wanted.enhanced is not None:
             core.accept(wanted)
         else:
             core.accept()
