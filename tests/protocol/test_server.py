@@ -501,7 +501,7 @@ class TestMisuse:
         with pytest.raises(LocalProtocolError):
             call(play.core)
 
-    @pytest.mark.parametrize("reply", [Reply(550), Reply(421), Reply(354)])
+    @pytest.mark.parametrize("reply", [Reply(550), Reply(421), Reply(400), Reply(354)])
     def test_accepting_with_what_accepts_nothing(self, reply):
         play = ready(decisions={c.Mail: None})
         play.say(b"MAIL FROM:<>\r\n")
@@ -552,7 +552,7 @@ class TestMisuse:
         with pytest.raises(LocalProtocolError, match="LMTP"):
             play.core.answer([Reply(250)])
 
-    @pytest.mark.parametrize("replies", [[], [Reply(250)] * 2, [Reply(354)]])
+    @pytest.mark.parametrize("replies", [[], [Reply(250)] * 2, [Reply(354)], [Reply(354), Reply(250)]])
     def test_answers_that_do_not_match_the_recipients(self, replies):
         play = ready(config(lmtp=True), {BodyChunk: None})
         play.say(TRANSACTION + b"DATA\r\n.\r\n")
@@ -588,6 +588,18 @@ class TestDecisions:
         play.core.answer([Reply(421, "bye"), Reply(250)])
         assert codes(play.run()) == [421]
         assert play.core.closed
+
+    @pytest.mark.parametrize("code", [400, 450, 550])
+    def test_any_4yz_or_5yz_refuses(self, code):
+        play = ready(decisions={BodyChunk: lambda core, event: core.reject(Reply(code, "no"))})
+        assert codes(play.say(TRANSACTION + b"DATA\r\n.\r\n"))[-1] == code
+        assert play.core.state is State.READY
+
+    def test_a_message_that_one_recipient_of_lmtp_got_begins_the_count_of_commands_anew(self):
+        decide = {BodyChunk: lambda core, event: core.answer([Reply(250), Reply(550)])}
+        play = ready(config(lmtp=True, limits=Limits(commands=10)), decide)
+        group = TRANSACTION + b"RCPT TO:<c@c.example>\r\nDATA\r\n.\r\n"
+        assert codes(play.say(group * 5)) == [250, 250, 250, 354, 250, 550] * 5
 
     def test_passwords_are_supplied_or_accepted(self):
         for decide in (lambda core, event: core.accept(), lambda core, event: core.supply(True)):
@@ -659,6 +671,20 @@ def test_tls_may_begin_with_the_connection():
 
 def test_commands_have_a_limit():
     assert codes(ready(config(limits=Limits(commands=3))).say(b"NOOP\r\n" * 5)) == [250, 250, 421]
+
+
+@pytest.mark.parametrize(("said", "command", "code"), [(b"MAIL\r\n", None, 501), (b"BDAT 4\r\nabcd", c.Bdat(4), 502)])
+def test_a_command_that_is_refused_is_an_event(said, command, code):
+    play = ready(config(extensions=[]))
+    play.say(said)
+    (event,) = (event for event in play.events if isinstance(event, Answered))
+    assert (event.command, event.reply.code) == (command, code)
+
+
+def test_a_chunk_that_is_refused_is_recorded():
+    transcript = Transcript()
+    ready(transcript=transcript).say(b"BDAT 4\r\nabcd")
+    assert transcript.lines[-3:-1] == ["C: BDAT 4", "C: <4 octets of content>"]
 
 
 def test_a_chunk_size_in_a_line_that_is_too_long_ends_the_session():

@@ -75,7 +75,20 @@ class TestPlain:
     def test_a_response_that_is_no_message_is_501(self):
         assert session().say(b"AUTH PLAIN " + b64(b"user") + b"\r\n").startswith(b"501 5.5.2 ")
 
-    @pytest.mark.parametrize("line", [b"=", b"A", b"AHVz ZXI", b"AHVz=ZXI", b"AHVzZXIAcGFzcw", b"\xff", b"**"])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"=",
+            b"A",
+            b"AHVz ZXI",
+            b"AHVz=ZXI",
+            b"AHVzZXIAcGFzcw",
+            b"\xff",
+            b"**",
+            b"AHVz!ZXIAcGFzcw==",
+            b"AHVzZXIAcGFzcw==A",
+        ],
+    )
     def test_a_response_that_is_not_base64_is_501(self, line):
         play = session()
         assert codes(play.say(b"AUTH PLAIN\r\n")) == [334]
@@ -157,8 +170,8 @@ class TestOtherMechanisms:
 class TestChannelBinding:
     NAMES = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
 
-    def under_tls(self, certificate):
-        core_config = config(auth=AuthPolicy({"user": "pass"}, mechanisms=self.NAMES))
+    def under_tls(self, certificate, names=NAMES):
+        core_config = config(auth=AuthPolicy({"user": "pass"}, mechanisms=names))
         play = Play.__new__(Play)
         play.core = playing.ServerConnection(core_config)
         play.core.tls_established(TLSFacts("TLSv1.3", "a cipher", own_certificate=certificate))
@@ -182,6 +195,10 @@ class TestChannelBinding:
         certificate = self.certificate()
         assert log_in(self.under_tls(certificate), self.NAMES[1]) == 235
         assert log_in(self.under_tls(certificate), self.NAMES[1], channel_binding=b"it says: not offered") == 535
+
+    def test_but_where_none_is_offered_it_is_right(self):
+        play = self.under_tls(self.certificate(), self.NAMES[1:])
+        assert log_in(play, self.NAMES[1], channel_binding=b"it says: not offered") == 235
 
     def test_it_cannot_be_had_where_the_certificate_is_not_known(self):
         play = self.under_tls(None)

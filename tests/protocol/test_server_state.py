@@ -132,6 +132,31 @@ def test_limits_and_errors_are_noticed():
     assert names == ["error", "line", "error"]
 
 
+@pytest.mark.parametrize(
+    ("reply", "limit"),
+    [
+        (say.LINE_TOO_LONG, "line"),
+        (say.AUTH_LINE_TOO_LONG, "line"),
+        (say.TOO_MANY_COMMANDS, "commands"),
+        (say.TOO_MANY_ERRORS, "errors"),
+        (say.TOO_MANY_IN_A_ROW, "errors_in_a_row"),
+        (say.TOO_MANY_RECIPIENTS, "recipients"),
+        (say.TOO_MANY_TRANSACTIONS, "transactions"),
+        (say.TOO_LARGE, "max_message_size"),
+        (say.TOO_MANY_LOGINS, "attempts"),
+        (say.IDLE_TOO_LONG, "idle"),
+        (say.SESSION_TOO_LONG, "total"),
+        (say.TOO_SLOW, "minimum_rate"),
+    ],
+)
+def test_each_limit_has_its_name(reply, limit):
+    play = ready()
+    names = []
+    play.core.notice = names.append
+    play.core.close(reply)
+    assert names[0] == limit
+
+
 def test_a_refusal_that_is_no_error_of_the_client_is_noticed_by_nobody():
     play = ready(decisions={c.Mail: Reply(450, "not now")})
     names = []
@@ -233,6 +258,13 @@ class TestRepliesOfTheApplication:
             play.core.accept(reply)
         play.core.accept()
         assert play.core.state is State.READY
+
+    @pytest.mark.parametrize("reply", [Reply(354), Reply(400), Reply(550)])
+    def test_nor_one_that_does_not_accept(self, reply):
+        play = ready(decisions={c.Mail: None})
+        play.say(b"MAIL FROM:<>\r\n")
+        with pytest.raises(LocalProtocolError, match="does not accept"):
+            play.core.accept(reply)
 
 
 def test_the_end_is_written_to_a_transcript_that_is_shown():

@@ -119,6 +119,13 @@ class TestTransaction:
         assert list(envelope.rcpt_parameters[0]) == ["NOTIFY"]
         assert envelope.rcpt_parameters[1] == {}
 
+    def test_the_next_one_begins_with_nothing_of_it(self):
+        play = ready()
+        play.say(TRANSACTION + b"DATA\r\n")
+        assert play.core.state is State.DATA
+        play.say(b".\r\n")
+        assert (play.core.envelope, play.core.recipients) == (None, [])
+
     def test_a_refused_recipient_is_not_in_it(self):
         refuse = iter([True, Reply(550, "no"), True])
 
@@ -346,6 +353,12 @@ class TestLmtp:
         play = self.lmtp(max_message_size=3)
         assert codes(play.say(self.TWICE + b"DATA\r\nhello\r\n.\r\n"))[-3:] == [354, 552, 552]
 
+    def test_of_a_last_chunk_that_is_refused_there_is_one_event(self):
+        play = self.lmtp(max_message_size=3)
+        play.say(self.TWICE + b"BDAT 4\r\nabcd")
+        assert codes(play.say(b"BDAT 1 LAST\r\na")) == [503, 503]
+        assert [event.command for event in play.events if isinstance(event, Answered)] == [c.Bdat(1, True)]
+
     def test_a_chunk_but_the_last_has_one_reply(self):
         play = self.lmtp(max_message_size=3)
         play.say(self.TWICE)
@@ -413,6 +426,7 @@ class TestStartTLS:
         for cut in range(len(b"STARTTLS\r\n") - 1):
             play = self.clear()
             assert codes(play.say(line[:cut]) + play.say(line[cut:])) == [554]
+            assert play.events[-2] == Answered(c.StartTLS(), say.INJECTED)
             assert play.core.closed
             assert play.core.tls is None
 
@@ -561,6 +575,14 @@ def test_a_transcript_counts_what_content_was_given():
         "C: .",
         "S: 250 2.0.0 Message accepted",
     ]
+
+
+def test_or_what_a_chunk_was():
+    transcript = Transcript()
+    play = ready(transcript=transcript)
+    play.say(TRANSACTION + b"BDAT 5 LAST\r\nab")
+    play.say(b"cde")
+    assert transcript.lines[-3:] == ["C: BDAT 5 LAST", "C: <5 octets of content>", "S: 250 2.0.0 Message accepted"]
 
 
 def test_an_attribute_that_is_not_on_offer_is_refused():
