@@ -1,9 +1,11 @@
 """A body on its way out: what it holds, and its octets with the newlines that SMTP wants."""
 
 from smtpkit.errors import NotSupported, ParseError
+from smtpkit.protocol.events import BodyChunk
+from smtpkit.wire.commands import Bdat
 from smtpkit.wire.newlines import BodyScan, NewlineNormalizer, PlainBody, plain_body
 
-__all__ = ["PIECE", "Outgoing", "scanned", "scanned_whole"]
+__all__ = ["PIECE", "Outgoing", "as_group", "scanned", "scanned_whole"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,6 +135,12 @@ class Outgoing:
             raise ParseError("a lone CR or LF in the body", expected="CRLF", code=550, enhanced="5.6.0")
         if scan is self._live and scan.eight_bit and not self._eight_bit:
             raise NotSupported("the body has 8-bit octets, which the server does not take", extension="8BITMIME")
+
+
+def as_group(octets: bytes, last: bool, chunked: bool) -> "tuple[Bdat | BodyChunk, ...]":
+    """A piece of the content as it is sent: after BDAT, or within DATA."""
+    chunk = BodyChunk(octets, last)
+    return (Bdat(len(octets), last), chunk) if chunked else (chunk,)
 
 
 def scanned_whole(body: bytes) -> "Scan":

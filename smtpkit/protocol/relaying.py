@@ -10,27 +10,15 @@ from smtpkit.errors import (
     Timeout,
     TLSError,
 )
-from smtpkit.protocol.events import BodyChunk
 from smtpkit.protocol.header_filter import MOST_HOPS, HeaderFilter
 from smtpkit.protocol.introducing import client_facts, introduce
 from smtpkit.protocol.needs import NEXT_CHUNK
+from smtpkit.protocol.outgoing import as_group
 from smtpkit.protocol.received import received
-from smtpkit.wire.commands import Bdat, Data, Mail, Rcpt
+from smtpkit.wire.commands import Data, Mail, Rcpt
 from smtpkit.wire.replies import Reply
 
-__all__ = [
-    "LOST",
-    "ONE_RECIPIENT",
-    "Passage",
-    "Source",
-    "Transit",
-    "content",
-    "failure",
-    "mail_onward",
-    "passed",
-    "rcpt_onward",
-    "verdict",
-]
+__all__ = ["LOST", "ONE_RECIPIENT", "Passage", "Source", "Transit", "failure", "passed"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +48,7 @@ _NO_UTF8 = Reply(550, "The next server takes no internationalized messages", "5.
 # What a relay may leave out where the next server does not offer it: SIZE is an estimate, 8-bit content is looked for,
 # AUTH is a hint (RFC 4954 section 5), and a priority holds for this hop (RFC 6710 section 4.3).
 _MAY_BE_LEFT_OUT = frozenset({"SIZE", "BODY", "AUTH", "MT-PRIORITY"})
-_MOST_OCTETS = 10**20 - 1  # SIZE has 20 digits (RFC 1870 section 6)
+_MOST_OCTETS = 10**20 - 1  # SIZE has 20 digits (RFC 1870 section 3)
 _ADDED = 512  # octets of a Received field, nearly always
 
 
@@ -117,13 +105,31 @@ class Transit:
     def mail(self, client: "ClientConnection", command: Mail) -> Mail:
         """What MAIL is for the next server.
 
+        Args:
+            client: the connection to it.
+            command: as it came.
+
         Raises:
             ReplyError: it does not offer what the client asked for.
         """
-        return mail_onward(client, command, _ADDED)
+        parameters = dict(command.parameters)
+        offered = client.capabilities
+        if parameters.get("BODY") == "BINARYMIME" and not ("BINARYMIME" in offered and "CHUNKING" in offered):
+            raise ReplyError(_NO_BINARY)
+        if "SMTPUTF8" in parameters and "SMTPUTF8" not in offered:
+            sender = command.reverse_path
+            raise ReplyError(_NO_UTF8 if sender is None or sender.is_ascii else _NO_UTF8_ADDRESS)
+        if "SIZE" in parameters:
+            parameters["SIZE"] = min(parameters["SIZE"] + _ADDED, _MOST_OCTETS)
+        return Mail(command.reverse_path, _onward(client, parameters), client.config.dialect.mail)
 
     def rcpt(self, client: "ClientConnection", command: Rcpt, session: "SessionFacts") -> Rcpt:
         """What RCPT is for the next server.
+
+        Args:
+            client: the connection to it.
+            command: as it came.
+            session: the client's.
 
         Raises:
             ReplyError: it does not offer what the client asked for, or answers for each recipient where this client
@@ -131,7 +137,7 @@ class Transit:
         """
         if client.lmtp and self._accepted and not session._core.config.lmtp:
             raise ReplyError(ONE_RECIPIENT)
-        return rcpt_onward(client, command)
+        return Rcpt(command.forward_path, _onward(client, command.parameters), client.config.dialect.rcpt)
 
     def rcpt_answered(self, reply: Reply) -> Reply:
         """Count an accepted recipient; the reply is what the client gets."""
@@ -141,28 +147,55 @@ class Transit:
     def content(
         self, client: "ClientConnection", envelope: "Envelope", session: "SessionFacts", now: float
     ) -> "Generator[Wanted, Any, Sequence[Reply]]":
-        """Send the content, as the function `content()` does, with the same errors.
+        """Send the content of the open transaction, piece by piece as it comes.
 
         Args:
             client: the connection to the next server.
             envelope: of the message.
             session: that it comes in.
             now: seconds since the epoch.
+
+        Returns:
+            The replies: one, or in LMTP one for each accepted recipient; where the line broke after some of them, the
+            rest are 451.  One that is refused before its end has one reply.
+
+        Raises:
+            ReplyError: the message goes round in circles, or cannot be passed on; no end of the content was sent.
+            ConnectionLost, Timeout, TLSError, RemoteProtocolError: the line broke before there was a verdict.
         """
-        session.identifier = f"{session.id}-{self._messages}"
-        passage = Passage(
-            envelope,
-            session,
-            session.identifier,
-            now,
-            eight_bit="8BITMIME" in client.capabilities,
-            most_hops=self._most_hops,
-        )
-        return content(client, passage, self._accepted)
+        session.identifier = identifier = f"{session.id}-{self._messages}"
+        eight_bit = "8BITMIME" in client.capabilities
+        passage = Passage(envelope, session, identifier, now, eight_bit=eight_bit, most_hops=self._most_hops)
+        if not passage.binary:
+            (reply,) = yield (Data(),)
+            if not reply.is_intermediate:
+                return (reply,)
+        held = passage.top
+        while (chunk := (yield NEXT_CHUNK)) is not None:
+            chunk = passage.feed(chunk)
+            if chunk:
+                said = yield as_group(held, False, passage.binary)
+                if said and not said[0].is_positive:
+                    return (said[0],)  # it gave up in the middle
+                held = chunk
+        try:
+            replies: Sequence[Reply] = yield as_group(held + passage.finish(), True, passage.binary)
+        except (ConnectionLost, Timeout, TLSError, RemoteProtocolError) as error:
+            if not client.lmtp or not error.replies:
+                raise
+            return (*error.replies, *(LOST,) * (self._accepted - len(error.replies)))
+        return replies
 
     def verdict(self, replies: "Sequence[Reply]", session: "SessionFacts") -> "Reply | list[Reply]":
-        """What the client gets for the message, of the replies that `content()` gave."""
-        return verdict(replies, self._accepted, lmtp=session._core.config.lmtp)
+        """What the client gets for the message: one reply, or in LMTP one for each accepted recipient.
+
+        Args:
+            replies: what `content()` gave.
+            session: the client's.
+        """
+        if session._core.config.lmtp and len(replies) == self._accepted:
+            return [passed(reply) for reply in replies]
+        return passed(replies[0])
 
 
 class Passage:
@@ -225,103 +258,9 @@ class Source:
         self.source = source
 
 
-def mail_onward(client: "ClientConnection", command: Mail, added: int = 0) -> Mail:
-    """The MAIL command for the next server.
-
-    Args:
-        client: the connection to it.
-        command: as it came.
-        added: octets that the content grows by, for SIZE.
-
-    Raises:
-        ReplyError: the next server does not offer what the client asked for.
-    """
-    parameters = dict(command.parameters)
-    offered = client.capabilities
-    if parameters.get("BODY") == "BINARYMIME" and not ("BINARYMIME" in offered and "CHUNKING" in offered):
-        raise ReplyError(_NO_BINARY)
-    if "SMTPUTF8" in parameters and "SMTPUTF8" not in offered:
-        sender = command.reverse_path
-        raise ReplyError(_NO_UTF8 if sender is None or sender.is_ascii else _NO_UTF8_ADDRESS)
-    if "SIZE" in parameters:
-        parameters["SIZE"] = min(parameters["SIZE"] + added, _MOST_OCTETS)
-    return Mail(command.reverse_path, _onward(client, parameters), client.config.dialect.mail)
-
-
-def rcpt_onward(client: "ClientConnection", command: Rcpt) -> Rcpt:
-    """The same for RCPT."""
-    return Rcpt(command.forward_path, _onward(client, command.parameters), client.config.dialect.rcpt)
-
-
-def _onward(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "dict[str, Any]":
-    kept = {}
-    for keyword, value in parameters.items():
-        extension = client.config.owners.parameters.get(keyword)
-        if extension is None or (extension.keyword in client.capabilities and extension.usable_over(client.tls)):
-            kept[keyword] = value
-        elif keyword not in _MAY_BE_LEFT_OUT:
-            raise ReplyError(_NO_TLS_ONWARD if keyword == "REQUIRETLS" else _NO_PARAMETER)
-    return kept
-
-
-def content(client: "ClientConnection", passage: Passage, recipients: int) -> "Generator[Wanted, Any, Sequence[Reply]]":
-    """Send the content of the open transaction, piece by piece as it comes.
-
-    Args:
-        client: the connection to the next server.
-        passage: the content.
-        recipients: how many the next server has accepted.
-
-    Returns:
-        The replies: one, or in LMTP one for each accepted recipient; where the line broke after some of them, the rest
-        are 451.  One that is refused before its end has one reply.
-
-    Raises:
-        ReplyError: `passage` refuses the message; no end of the content was sent.
-        ConnectionLost, Timeout, TLSError, RemoteProtocolError: the line broke before there was a verdict.
-    """
-    if not passage.binary:
-        (reply,) = yield (Data(),)
-        if not reply.is_intermediate:
-            return (reply,)
-    held = passage.top
-    while (chunk := (yield NEXT_CHUNK)) is not None:
-        chunk = passage.feed(chunk)
-        if chunk:
-            said = yield _piece(held, False, passage.binary)
-            if said and not said[0].is_positive:
-                return (said[0],)  # it gave up in the middle
-            held = chunk
-    try:
-        replies: Sequence[Reply] = yield _piece(held + passage.finish(), True, passage.binary)
-    except (ConnectionLost, Timeout, TLSError, RemoteProtocolError) as error:
-        if not client.lmtp or not error.replies:
-            raise
-        return (*error.replies, *(LOST,) * (recipients - len(error.replies)))
-    return replies
-
-
-def _piece(octets: bytes, last: bool, binary: bool) -> "tuple[Bdat | BodyChunk, ...]":
-    chunk = BodyChunk(octets, last)
-    return (Bdat(len(octets), last), chunk) if binary else (chunk,)
-
-
 def passed(reply: Reply) -> Reply:
     """A reply of the next server as the client gets it: as it is, but for 421, which would end the client's session."""
     return Reply(451, reply.lines, reply.enhanced) if reply.code == 421 else reply
-
-
-def verdict(replies: "Sequence[Reply]", recipients: int, *, lmtp: bool) -> "Reply | list[Reply]":
-    """What the client gets for the message.
-
-    Args:
-        replies: what `content()` gave.
-        recipients: how many were accepted.
-        lmtp: whether the client is told of each.
-    """
-    if lmtp and len(replies) == recipients:
-        return [passed(reply) for reply in replies]
-    return passed(replies[0])
 
 
 def failure(error: SMTPError) -> Reply:
@@ -339,3 +278,14 @@ def failure(error: SMTPError) -> Reply:
     if isinstance(error, RemoteProtocolError):
         return _GARBLED
     return _UNREACHABLE if getattr(error, "stage", "") in ("connect", "greeting") else LOST
+
+
+def _onward(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "dict[str, Any]":
+    kept = {}
+    for keyword, value in parameters.items():
+        extension = client.config.owners.parameters.get(keyword)
+        if extension is None or (extension.keyword in client.capabilities and extension.usable_over(client.tls)):
+            kept[keyword] = value
+        elif keyword not in _MAY_BE_LEFT_OUT:
+            raise ReplyError(_NO_TLS_ONWARD if keyword == "REQUIRETLS" else _NO_PARAMETER)
+    return kept

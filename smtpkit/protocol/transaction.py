@@ -16,10 +16,10 @@ from smtpkit.errors import (
 )
 from smtpkit.protocol.events import BodyChunk
 from smtpkit.protocol.needs import NEXT_CHUNK
-from smtpkit.protocol.outgoing import PIECE
+from smtpkit.protocol.outgoing import PIECE, as_group
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
 from smtpkit.protocol.states import State
-from smtpkit.wire.commands import Bdat, Data, Mail, Rcpt, Rset
+from smtpkit.wire.commands import Data, Mail, Rcpt, Rset
 
 __all__ = ["transaction"]
 
@@ -94,7 +94,7 @@ def _converse(
     pipelining = "PIPELINING" in client.capabilities
     held = body.whole(PIECE)
     chunked = _is_chunked(client, body, held is not None, chunking)
-    whole = None if held is None else _piece(held, True, chunked)
+    whole = None if held is None else as_group(held, True, chunked)
     start: Group = (whole or ()) if chunked else _DATA
     # An LMTP server answers BDAT LAST once for each accepted recipient: how often must be known beforehand.
     together = pipelining and partial and not (client.lmtp and chunked)
@@ -130,18 +130,13 @@ def _content(attempt: "_Attempt", body: "Outgoing", chunked: bool) -> "Generator
     while (chunk := (yield NEXT_CHUNK)) is not None:
         for piece in body.feed(chunk):
             if held:
-                attempt.take((yield attempt.begin(_piece(held, False, chunked))))
+                attempt.take((yield attempt.begin(as_group(held, False, chunked))))
                 if not attempt.pending:
                     return  # the server gave up in the middle
             held = piece
     for piece in body.finish():
         held += piece
-    attempt.take((yield attempt.begin(_piece(held, True, chunked))))
-
-
-def _piece(octets: bytes, last: bool, chunked: bool) -> "Group":
-    chunk = BodyChunk(octets, last)
-    return (Bdat(len(octets), last), chunk) if chunked else (chunk,)
+    attempt.take((yield attempt.begin(as_group(held, True, chunked))))
 
 
 def _reset(client: "ClientConnection") -> "Generator[Wanted, Any, None]":

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import NotSupported, ParseError
-from smtpkit.protocol.outgoing import PIECE, Outgoing, scanned, scanned_whole
+from smtpkit.protocol.events import BodyChunk
+from smtpkit.protocol.outgoing import PIECE, Outgoing, as_group, scanned, scanned_whole
+from smtpkit.wire.commands import Bdat
 from smtpkit.wire.dots import dot_stuff, dot_unstuff
 
 ODD = [b"a\nb", b"a\rb", b"\n", b"a\r", b"\r\r\n", b"a\n\r"]
@@ -163,3 +165,8 @@ def test_a_body_that_is_held_is_looked_at_once():
             assert getattr(whole, name) == getattr(pieces, name), (body[:10], name)
         assert Outgoing(body, whole).whole(2 * PIECE) == Outgoing(body, pieces).whole(2 * PIECE)
         assert Outgoing(body, whole).size == Outgoing(body, pieces).size
+
+
+def test_content_goes_after_bdat_or_within_data():
+    assert as_group(b"hi\r\n", False, False) == (BodyChunk(b"hi\r\n", False),)
+    assert as_group(b"hi\r\n", True, True) == (Bdat(4, True), BodyChunk(b"hi\r\n", True))
