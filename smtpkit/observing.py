@@ -39,7 +39,6 @@ LIMIT_COUNTERS = (
 
 _TRACEBACKS = 10  # of one session in the log: a client that has found what fails may ask for it without end
 _BAD_PROXY_HEADER = Reply(421, "The PROXY header cannot be read", "4.7.0")  # which the peer does not hear
-_STANDARD = (None,)  # a message accepted with the usual reply
 
 
 class Receipt(Value):
@@ -201,11 +200,7 @@ class ServerWatch:
         Returns:
             What to end the session with, because too much has come from its address; else None.
         """
-        core, replies, counters = driver.core, driver.replies_of(answer), self.counters
-        accepted = recipients = len(core.recipients)
-        if replies != _STANDARD:
-            positive = sum(reply is None or reply.code < 400 for reply in replies)
-            accepted = positive if len(replies) > 1 else recipients * positive
+        core, accepted, counters = driver.core, driver.accepted_of(answer), self.counters
         with self.lock:
             if accepted:
                 counters["messages"] += 1
@@ -214,8 +209,8 @@ class ServerWatch:
             else:
                 counters["messages_refused"] += 1
         if self._observer is not None or self._mail.isEnabledFor(self._info):
-            self._receipt(session, driver, accepted, replies, seconds)
-        return self._exhausted(session, recipients) if self._counts_mail else None
+            self._receipt(session, driver, accepted, driver.replies_of(answer), seconds)
+        return self._exhausted(session, len(core.recipients)) if self._counts_mail else None
 
     def failed(self, session: "SessionFacts", hook: str, error: BaseException | None = None) -> None:
         """The user's code raised the exception that is being handled."""

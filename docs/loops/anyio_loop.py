@@ -40,7 +40,7 @@ Arrivals = MemoryObjectReceiveStream[bytes]
 
 
 @asynccontextmanager
-async def reading(stream: SocketStream) -> AsyncIterator[Arrivals]:
+async def reading(driver: ClientDriver | ServerDriver, stream: SocketStream) -> AsyncIterator[Arrivals]:
     """Close the stream in the end; until then read one piece ahead, also while a write waits."""
     into, arrivals = anyio.create_memory_object_stream[bytes](0)
 
@@ -48,7 +48,7 @@ async def reading(stream: SocketStream) -> AsyncIterator[Arrivals]:
         async with into:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 while True:
-                    await into.send(await stream.receive())
+                    await into.send(await stream.receive(min(driver.unread_limit, 65536)))
 
     failure = None
     async with stream, arrivals, anyio.create_task_group() as tasks:
@@ -115,7 +115,7 @@ async def serve_one(
     """Serve one client on a connected stream, and close it."""
     core = ServerConnection(config)
     driver = ServerDriver(core, SessionFacts(), {"on_message"}, make_tls=make_tls, implicit_tls=implicit_tls)
-    async with reading(stream) as arrivals:
+    async with reading(driver, stream) as arrivals:
         need = await until(driver, stream, arrivals)
         while need is not CLOSE:
             try:
@@ -153,7 +153,7 @@ async def send(
     driver = ClientDriver(core, make_tls=make_tls, implicit_tls=tls == "implicit", timeouts=timeouts)
     sending = Sending(core, sender, recipients, body, {})
     driver.start(one_message(core, name, sending, tls=tls), sending.held)
-    async with reading(stream) as arrivals:
+    async with reading(driver, stream) as arrivals:
         need = await until(driver, stream, arrivals)
         while need is not DONE:
             need = await until(

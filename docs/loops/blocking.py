@@ -54,7 +54,7 @@ def receive(driver: ClientDriver | ServerDriver, sock: socket.socket) -> None:
     """Wait for octets, no longer than the driver's wait may last."""
     began = monotonic()
     sock.settimeout(driver.remaining(began))
-    driver.receive(sock.recv(65536))
+    driver.receive(sock.recv(min(driver.unread_limit, 65536)))
     driver.waited(monotonic() - began)
 
 
@@ -62,7 +62,7 @@ def receive_ready(driver: ClientDriver | ServerDriver, sock: socket.socket) -> N
     """Take in what has come, without waiting."""
     with suppress(OSError):  # nothing has come, or the next READ meets the same error
         sock.settimeout(0)
-        driver.receive(sock.recv(65536))
+        driver.receive(sock.recv(min(driver.unread_limit, 65536)))
 
 
 def serve_one(

@@ -57,7 +57,7 @@ async def receive(driver: ClientDriver | ServerDriver, stream: trio.SocketStream
     """Wait for octets, no longer than the driver's wait may last."""
     began = trio.current_time()
     with trio.fail_after(driver.remaining(began)):
-        driver.receive(await stream.receive_some(65536))
+        driver.receive(await stream.receive_some(min(driver.unread_limit, 65536)))
     driver.waited(trio.current_time() - began)
 
 
@@ -67,7 +67,7 @@ async def receive_ready(driver: ClientDriver | ServerDriver, stream: trio.Socket
     poll.register(stream.socket, select.POLLIN)
     if poll.poll(0):
         with suppress(trio.BrokenResourceError):  # the next READ meets it again
-            driver.receive(await stream.receive_some(65536))
+            driver.receive(await stream.receive_some(min(driver.unread_limit, 65536)))
 
 
 async def serve_one(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smtpkit.asyncio.server import Server
     from smtpkit.endpoints import Listener
     from smtpkit.protocol.needs import Call
+    from smtpkit.wire.replies import Reply
 
 _STUBBORN = 5.0  # seconds that a cancelled call has for coming to its end
 
@@ -65,6 +66,7 @@ class Connection:
             proxy_protocol=proxied,
             trusted=trusted,
         )
+        self._driver.bars_login = self._bars_login
         if proxied:
             self._driver.introduced = self._introduced
         self._address: str | None = None
@@ -74,13 +76,11 @@ class Connection:
         self._began = 0.0  # when it was, or had the last piece of a stream
         self._gone = False
         self._stubborn: TimerHandle | None = None  # waits for a cancelled call to end
-        limits, auth = config.limits, config.auth
         self.transport = Transport(
             self._driver,
             opened=self._opened,
             serve=self._serve,
             ended=self._ended,
-            unread=limits.unread_before_login if auth is not None and auth.required else limits.unread,
         )
 
     def overdue(self) -> None:
@@ -140,8 +140,9 @@ class Connection:
             self._answered(None, 0.0)
             return
         self._server._watch.noticed(self._session, name)
-        if name == "login":
-            self.transport.unread = self._server._settings.config.limits.unread
+
+    def _bars_login(self) -> "Reply | None":
+        return self._server._watch.bars_login(self._session)
 
     def _answered(self, answer: "Any", seconds: float) -> None:
         farewell = self._server._watch.answered(self._session, self._driver, answer, seconds)
@@ -159,8 +160,6 @@ class Connection:
     async def _call(self, need: "Call") -> "Any":
         # The answer of a hook, unless it comes too late.
         name, watchdog = need.name, self._server._watchdog
-        if name == "on_login" and (refusal := self._server._watch.bars_login(self._session)) is not None:
-            return refusal
         self._hook = name
         self._began = began = monotonic()
         watchdog.begin(self, began)
@@ -244,4 +243,4 @@ class Connection:
         admitted = self._admitted
         self._leave()
         self._parted(admitted=admitted)
-        self._driver.core.notice = self._driver.introduced = None  # which refer back to this
+        self._driver.core.notice = self._driver.introduced = self._driver.bars_login = None  # which refer back to this

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from smtpkit.protocol.client_driver import ClientDriver
     from smtpkit.protocol.server_driver import ServerDriver
 
-_UNREAD = 128 * 1024  # octets that may wait unread before reading stops
 _LINGER = 5.0  # seconds that closing waits for a peer that does not read, or does not stop talking
 _NOTICED = 0.05  # seconds; shorter waits are added up before the rate of content is looked at
 
@@ -36,7 +35,6 @@ class Transport(asyncio.BufferedProtocol):
         opened: called when a server's connection is made.
         serve: called with the first need, and awaited.
         ended: called when the connection is gone and `serve` has returned.
-        unread: octets that may wait unread before reading stops.
     """
 
     __slots__ = (
@@ -64,7 +62,6 @@ class Transport(asyncio.BufferedProtocol):
         "_waiter",
         "_writable",
         "driver",
-        "unread",
     )
 
     def __init__(
@@ -74,13 +71,11 @@ class Transport(asyncio.BufferedProtocol):
         opened: "Callable[[], None] | None" = None,
         serve: "Callable[[Any], Awaitable[None]] | None" = None,
         ended: "Callable[[], None] | None" = None,
-        unread: int = _UNREAD,
     ) -> None:
         self.driver = driver
         self._opened = opened
         self._serve = serve
         self._ended = ended
-        self.unread = unread
         self._loop = asyncio.get_running_loop()
         self._buffer = standing_buffer(self._loop)
         self._transport: asyncio.Transport | None = None
@@ -277,7 +272,7 @@ class Transport(asyncio.BufferedProtocol):
     def _regulate(self) -> None:
         # Read while octets are wanted and there is room.  A server waits for its peer to read, too; a client
         # goes on, or it would miss the reply that explains why the peer does not.
-        wanted = self.driver.unread < self.unread and (self._writable or self._serve is None)
+        wanted = self.driver.unread < self.driver.unread_limit and (self._writable or self._serve is None)
         if wanted != self._reading and self._transport is not None and not self._transport.is_closing():
             self._reading = wanted
             if wanted:

@@ -50,6 +50,8 @@ class ServerDriver(OpeningDriver):
 
     Attributes:
         introduced: called when a PROXY header has said who the client is.  None at first.
+        bars_login: asked before on_login; the reply that it gives refuses the login, None lets it go on.  None at
+            first.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ServerDriver(OpeningDriver):
         super().__init__(core, session, make_tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol)
         self._hooks = hooks
         self._trusted = trusted
+        self.bars_login: Callable[[], Reply | None] | None = None
         self._last_word: Reply | None = None
         self._refusal: Reply | None = None
         self._pieces: list[bytes] = []
@@ -75,6 +78,14 @@ class ServerDriver(OpeningDriver):
         self._waited = 0.0  # seconds since then
         core.granted = granted_to(hooks)
         self.next: Callable[[Any], Need | Call] = self._dialogue().send
+
+    @property
+    def unread_limit(self) -> int:
+        """`Limits.unread`; `Limits.unread_before_login` where login is required and has not come."""
+        core = self.core
+        limits, auth = core.config.limits, core.config.auth
+        needs_login = auth is not None and auth.required and core.identity is None
+        return limits.unread_before_login if needs_login else limits.unread
 
     def timed_out(self, *, flushed: bool = True) -> None:
         """The wait has lasted too long: end, and say so (421 4.4.2)."""
@@ -148,6 +159,12 @@ class ServerDriver(OpeningDriver):
             return ()
         return tuple(answer) if isinstance(answer, (list, tuple)) else (answer,)
 
+    def accepted_of(self, answer: "Any") -> int:
+        """For how many recipients the message is accepted by what on_message or on_body answered."""
+        recipients, replies = len(self.core.recipients), self.replies_of(answer)
+        positive = sum(reply is None or reply.code < 400 for reply in replies)
+        return positive if len(replies) > 1 else recipients * positive  # one reply is for all
+
     def shut_down(self, reply: Reply = say.SHUTTING_DOWN) -> bool:
         """End the session with this reply as soon as no transaction is under way (RFC 5321 section 3.8).
 
@@ -188,6 +205,8 @@ class ServerDriver(OpeningDriver):
                     yield from self._content(event)
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
+            elif kind in QUESTIONS and self.bars_login and (refusal := self.bars_login()) is not None:
+                core.reject(refusal)
             elif (hook := hook_of(event)) is not None:
                 self._decide(event, ((yield call_of(hook, event)) if hook in hooks else None) or self._default(event))
             elif kind is c.StartTLS:

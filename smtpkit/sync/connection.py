@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smtpkit.endpoints import Listener
     from smtpkit.protocol.needs import Call
     from smtpkit.sync.server import Server
+    from smtpkit.wire.replies import Reply
 
 
 class Connection:
@@ -62,6 +63,7 @@ class Connection:
             proxy_protocol=proxied,
             trusted=trusted,
         )
+        self._driver.bars_login = self._bars_login
         if proxied:
             self._driver.introduced = self._introduced
         self._address: str | None = None
@@ -71,13 +73,11 @@ class Connection:
         self._began = 0.0  # when it was, or had the last piece of a stream
         self._gone = False
         self._farewell: Thread | None = None  # ends the session of a call that hangs
-        limits, auth = config.limits, config.auth
         self.transport = Transport(
             self._driver,
             opened=self._opened,
             serve=self._serve,
             ended=self._ended,
-            unread=limits.unread_before_login if auth is not None and auth.required else limits.unread,
             turns=server._turns,
         )
 
@@ -146,8 +146,9 @@ class Connection:
             self._answered(None, 0.0)
             return
         self._server._watch.noticed(self._session, name)
-        if name == "login":
-            self.transport.unread = self._server._settings.config.limits.unread
+
+    def _bars_login(self) -> "Reply | None":
+        return self._server._watch.bars_login(self._session)
 
     def _answered(self, answer: "Any", seconds: float) -> None:
         farewell = self._server._watch.answered(self._session, self._driver, answer, seconds)
@@ -165,8 +166,6 @@ class Connection:
     def _call(self, need: "Call") -> "Any":
         # The answer of a hook, unless it comes too late.
         name, watchdog = need.name, self._server._watchdog
-        if name == "on_login" and (refusal := self._server._watch.bars_login(self._session)) is not None:
-            return refusal
         self._hook = name
         self._began = began = monotonic()
         watchdog.begin(self, began)
@@ -235,4 +234,4 @@ class Connection:
         admitted = self._admitted
         self._leave()
         self._parted(admitted=admitted)
-        self._driver.core.notice = self._driver.introduced = None  # which refer back to this
+        self._driver.core.notice = self._driver.introduced = self._driver.bars_login = None  # which refer back to this

@@ -41,7 +41,6 @@ class Transport:
         opened: called when a server's connection is made.
         serve: called with the first need that is not READ or WRITE.
         ended: called when `serve` has returned and the connection is closed.
-        unread: for the asyncio twin; here nothing is read before it is wanted.
         turns: of all connections of a server: whose turn it is runs the driver.
     """
 
@@ -52,11 +51,9 @@ class Transport:
         opened: "Callable[[], None] | None" = None,
         serve: "Callable[[Any], None] | None" = None,
         ended: "Callable[[], None] | None" = None,
-        unread: int = 0,
         turns: "Turns | None" = None,
     ) -> None:
         self.driver = driver
-        self.unread = unread
         self.closed = False
         self.local: Any = None
         self.peer: Any = None

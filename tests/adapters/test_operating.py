@@ -378,9 +378,9 @@ async def test_less_is_kept_unread_before_a_login(kit):
     async with kit.serve(auth=policy) as server, kit.peer(server) as peer:
         await peer.reply()
         (connection,) = getattr(server, "target", server)._connections
-        assert connection.transport.unread == 16 * 1024
+        assert connection.transport.driver.unread_limit == 16 * 1024
         assert (await peer.say("EHLO c.example", "AUTH PLAIN AGFkYQBzZWNyZXQ=")).code == 235
-        assert connection.transport.unread == 128 * 1024
+        assert connection.transport.driver.unread_limit == 128 * 1024
 
 
 # Certificates

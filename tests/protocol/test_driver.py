@@ -204,3 +204,7 @@ def test_whoever_writes_an_adapter_finds_all_of_it_in_the_package():
     assert {*protocol._FOR_ADAPTERS} <= {*protocol.__all__}
     with pytest.raises(AttributeError, match="no attribute 'Driver'"):
         protocol.Driver  # noqa: B018
+
+
+def test_a_client_holds_some_octets_unread():
+    assert ClientDriver(ClientConnection(ClientConfig())).unread_limit == 128 * 1024

@@ -84,6 +84,23 @@ class TestHooks:
         assert codes(answer)[-1] == code
 
     @pytest.mark.parametrize(
+        ("answer", "accepted"),
+        [
+            (None, 2),
+            (Reply(250), 2),
+            (Reply(550), 0),
+            ([Reply(450), Reply(250)], 1),
+            ([Reply(450), Reply(550)], 0),
+        ],
+    )
+    def test_who_was_accepted_by_an_answer(self, answer, accepted):
+        adapter = ready(config(lmtp=True), {"on_message": answer, "on_reset": None})
+        driver, counted = adapter.driver, []
+        adapter.hooks["on_message"] = lambda message: counted.append(driver.accepted_of(answer)) or answer
+        adapter.say(TRANSACTION + b"RCPT TO:<c@b.example>\r\nDATA\r\nhi\r\n.\r\n")
+        assert counted == [accepted]
+
+    @pytest.mark.parametrize(
         ("answer", "replies"),
         [(None, (None,)), (Reply(550), (Reply(550),)), ([Reply(450), Reply(250)], (Reply(450), Reply(250)))],
     )
@@ -106,6 +123,17 @@ class TestHooks:
         adapter.say(b"AUTH CRAM-MD5\r\n")
         assert codes(adapter.say(playing.b64(b"user 00") + b"\r\n")) == [535]
         assert adapter.calls == [("on_login", FetchSecret("user", "CRAM-MD5"))]
+
+    @pytest.mark.parametrize("hooks", [{"on_login": True}, {}])
+    def test_a_login_that_is_barred_is_refused_and_no_hook_is_asked(self, hooks):
+        adapter = ready(with_login(), hooks)
+        barred = [say.TOO_MUCH_OF_ADDRESS, None]
+        adapter.driver.bars_login = barred.pop
+        assert codes(adapter.say(LOGIN)) == [235 if hooks else 535]
+        adapter = ready(with_login(), hooks)
+        adapter.driver.bars_login = barred.pop
+        assert adapter.say(LOGIN) == bytes(say.TOO_MUCH_OF_ADDRESS)
+        assert adapter.calls == []
 
     def test_nobody_logs_in_where_nobody_looks(self):
         assert codes(ready(with_login()).say(LOGIN)) == [535]
@@ -264,6 +292,7 @@ class TestStreams:
         assert isinstance(error, ConnectionLost)
         assert error.stage == "body"
         assert adapter.driver.replies_of(say.INTERNAL_ERROR) == ()
+        assert adapter.driver.accepted_of(say.INTERNAL_ERROR) == 0
         if ending == EHLO:
             # The next message is one of its own.
             assert codes(adapter.say(DATA + b".\r\n"))[-1] == 250
@@ -493,6 +522,20 @@ class TestShutDown:
         adapter = ready(with_login() if hook == "on_login" else None, hooks={hook: hang})
         assert codes(adapter.say(LOGIN if hook == "on_login" else DATA + b"hi\r\n.\r\nNOOP\r\n")) == said
         assert adapter.closed
+
+
+class TestUnread:
+    LIMITS = Limits(unread=1000, unread_before_login=100)
+
+    @pytest.mark.parametrize(("required", "before"), [(True, 100), (False, 1000)])
+    def test_less_may_wait_before_a_login_that_is_required(self, required, before):
+        adapter = ready(with_login(required=required, limits=self.LIMITS), {"on_login": True})
+        assert adapter.driver.unread_limit == before
+        adapter.say(LOGIN)
+        assert adapter.driver.unread_limit == 1000
+
+    def test_without_logins_there_is_one_limit(self):
+        assert ready(config(limits=self.LIMITS)).driver.unread_limit == 1000
 
 
 class TestWaits:
