@@ -257,9 +257,9 @@ async def test_a_server_closes_without_waiting_for_what_was_left_behind(kit, rel
         await send(peer)
     await until(lambda: not server.connections)
     began = monotonic()
-    await server.close(grace=5)
+    await server.close(grace=60)
     release.set()
-    assert monotonic() - began < 2
+    assert monotonic() - began < 10
 
 
 async def test_a_hook_of_an_hour_is_no_matter_without_a_limit(kit):

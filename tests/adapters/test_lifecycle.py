@@ -13,6 +13,7 @@ import pytest
 from smtpkit import Limits, Noop, ReplyError
 
 BODY = b"Subject: test\r\n\r\ntext\r\n"
+SOON = 10  # seconds that a busy machine takes for what is done at once
 
 
 async def eventually(condition):
@@ -227,7 +228,7 @@ async def test_silence_holds_the_end_up_for_the_grace_alone(kit):
         await peer.write(b"half")
         started = time.monotonic()
         await server.close(grace=0.1)
-        assert 0.1 <= time.monotonic() - started < 1
+        assert 0.1 <= time.monotonic() - started < SOON
         assert await peer.ended()
         assert server.connections == 0
 
@@ -238,7 +239,7 @@ async def test_a_peer_that_does_not_read_holds_the_end_up_for_the_grace_alone(ki
         with sock:
             started = time.monotonic()
             await server.close(grace=0.1)
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < SOON
             assert server.connections == 0
 
 
@@ -319,7 +320,7 @@ async def test_silence_is_told_421(kit):
 
 async def test_silence_in_the_middle_of_a_body_is_told_421(kit):
     for hooks in (None, reading()):
-        async with kit.serve(hooks, limits=Limits(idle=0.1)) as server, kit.peer(server) as peer:
+        async with kit.serve(hooks, limits=Limits(idle=0.5)) as server, kit.peer(server) as peer:
             await peer.begin()
             await peer.write(b"half")
             assert (await peer.reply()).code == 421
@@ -347,15 +348,15 @@ async def test_one_octet_now_and_then_does_not_keep_a_connection(kit):
         dripping = asyncio.ensure_future(drip())
         started = time.monotonic()
         assert (await peer.reply()).code == 421
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < SOON
         dripping.cancel()
 
 
 async def test_a_busy_connection_may_be_older_than_the_limit_for_silence(kit):
-    async with kit.serve(limits=Limits(idle=0.2)) as server, kit.peer(server) as peer:
+    async with kit.serve(limits=Limits(idle=1)) as server, kit.peer(server) as peer:
         await peer.reply()
         started = time.monotonic()
-        while time.monotonic() - started < 0.5:
+        while time.monotonic() - started < 1.2:
             assert (await peer.say("NOOP")).code == 250
             await asyncio.sleep(0.02)
 
@@ -365,10 +366,10 @@ async def test_a_hook_may_take_longer_than_the_limit_for_silence(kit):
         await go_on.wait()
 
     go_on = kit.Event()
-    async with kit.serve(handler, limits=Limits(idle=0.05)) as server, kit.peer(server) as peer:
+    async with kit.serve(handler, limits=Limits(idle=0.5)) as server, kit.peer(server) as peer:
         await peer.begin()
         await peer.write(b".\r\n")
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.7)
         go_on.set()
         assert (await peer.reply()).code == 250
         assert (await peer.say("NOOP")).code == 250
@@ -405,14 +406,15 @@ async def test_a_peer_that_neither_reads_nor_goes_does_not_linger_for_ever(kit, 
         await eventually(lambda: server.connections == 0)
 
 
-async def test_a_connection_that_lingers_does_not_hold_the_end_up(kit):
+async def test_a_connection_that_lingers_does_not_hold_the_end_up(kit, monkeypatch):
+    monkeypatch.setattr(f"smtpkit.{kit.colour}.transport._LINGER", 60)
     async with kit.serve() as server, kit.peer(server) as peer:
         await peer.reply()
         assert (await peer.say("QUIT")).code == 221
         assert await peer.reply() is None
         started = time.monotonic()
-        await server.close(grace=10)
-        assert time.monotonic() - started < 1
+        await server.close(grace=60)
+        assert time.monotonic() - started < SOON
 
 
 async def test_a_client_that_goes_while_its_hook_runs(kit):

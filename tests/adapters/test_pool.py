@@ -68,7 +68,7 @@ class Scripted:
         self.on = on or ({},)
         self.rest = rest
         self.lines = []  # of each connection
-        self.said = asyncio.Event()
+        self.gone = asyncio.Event()  # after `rest` the line is closed
 
     async def __call__(self, peer):
         on = self.on[min(len(self.lines), len(self.on) - 1)]
@@ -97,6 +97,9 @@ class Scripted:
                 await peer.write(f"{ending}\r\n".encode())
                 if self.rest is not None and len(self.lines) == 1:
                     await peer.write(self.rest)
+                    peer.close()
+                    await peer.writer.wait_closed()
+                    self.gone.set()
                     return
             if reply[:3] in ("221", "421"):
                 return
@@ -251,7 +254,7 @@ async def test_a_deadline_bounds_a_server_that_is_silent(kit):
     async def play(peer):
         await peer.ended()
 
-    async with kit.script(play) as address, kit.pool(address, size=1, deadline=0.05) as pool:
+    async with kit.script(play) as address, kit.pool(address, size=1, deadline=0.5) as pool:
         with pytest.raises(Timeout) as caught:
             await pool.send(*SEND)
         assert caught.value.stage == "greeting"
@@ -266,7 +269,7 @@ async def test_a_connection_that_ended_while_it_rested_is_not_used_again(kit, re
     play = Scripted({}, rest=rest)
     async with kit.script(play) as address, kit.pool(address) as pool:
         await pool.send(*SEND)
-        await asyncio.sleep(0.02)  # until it has ended
+        await play.gone.wait()
         await pool.send(*SEND, retry=None)
         assert (pool.stats.opened, pool.stats.reused, pool.stats.lost) == (2, 0, 1)
     assert sum(line.startswith("MAIL") for line in play.lines[0]) == 1
@@ -280,7 +283,7 @@ async def test_under_tls_too_and_one_login_serves_a_connection(kit, monkeypatch)
         logins.append(question)
         return True
 
-    server = kit.serve(tls=kit.tls("server"), auth=AuthPolicy(verify, mechanisms=["PLAIN"]), limits=Limits(idle=0.1))
+    server = kit.serve(tls=kit.tls("server"), auth=AuthPolicy(verify, mechanisms=["PLAIN"]), limits=Limits(idle=1))
     options = {"tls": "required", "auth": ("ada", "secret"), "cafile": kit.cafile}
     async with server as server, kit.pool(("localhost", server.address[1]), **options) as pool:
         for _ in range(3):

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -125,13 +126,19 @@ def test_an_address_is_not_looked_up():
 # Connections
 
 
-async def test_an_address_that_refuses_costs_nothing(kit, addresses_of):
+def attempt_after(seconds, kit, monkeypatch):
+    """Have the next address tried after so many seconds."""
+    monkeypatch.setattr(sys.modules[f"smtpkit.{kit.colour}.sockets"], "ATTEMPT_DELAY", seconds)
+
+
+async def test_an_address_that_refuses_costs_nothing(kit, addresses_of, monkeypatch):
+    attempt_after(15, kit, monkeypatch)
     with listening("127.0.0.3") as sock:
         addresses_of("mail.example", "127.0.0.4", "127.0.0.2", "127.0.0.3")
         server = asyncio.create_task(greet(sock))
         began = time.monotonic()
         client = await kit.connected(("mail.example", sock.getsockname()[1]))
-        assert time.monotonic() - began < ATTEMPT_DELAY
+        assert time.monotonic() - began < 15
         await client.close()
         await server
 
@@ -142,7 +149,7 @@ async def test_an_address_that_is_silent_costs_a_quarter_of_a_second(kit, addres
         server = asyncio.create_task(greet(sock))
         began = time.monotonic()
         client = await kit.connected(("mail.example", port))
-        assert ATTEMPT_DELAY * 0.9 < time.monotonic() - began < 5
+        assert ATTEMPT_DELAY * 0.9 < time.monotonic() - began < 15
         await client.close()
         await server
 
@@ -160,7 +167,8 @@ async def test_the_error_says_what_became_of_each_address(kit, addresses_of):
     assert caught.value.stage == "connect"
 
 
-async def test_the_time_out_says_which_addresses_were_silent(kit, addresses_of):
+async def test_the_time_out_says_which_addresses_were_silent(kit, addresses_of, monkeypatch):
+    attempt_after(0.01, kit, monkeypatch)
     with silent("127.0.0.2", "127.0.0.3") as (port, _):
         addresses_of("mail.example", "127.0.0.4", "127.0.0.2", "127.0.0.3")
         with pytest.raises(Timeout, match=r"within 0\.5 s: 127\.0\.0\.2, 127\.0\.0\.3 did not answer in time"):

@@ -16,6 +16,7 @@ from smtpkit import (
     Reply,
     ReplyError,
     Timeout,
+    Timeouts,
     TLSError,
     Transcript,
     VerifyPassword,
@@ -151,7 +152,7 @@ async def test_tls_spoken_to_a_plain_port_says_so(kit):
 async def test_clear_text_spoken_to_a_tls_port_says_so(kit):
     async with kit.serve(tls=kit.tls("server"), implicit_tls=True) as server:
         with pytest.raises((Timeout, ConnectionLost), match=r"try smtps://|use smtps://"):
-            await kit.connected(server, timeouts=0.1)
+            await kit.connected(server, timeouts=Timeouts(60, greeting=0.1))
 
 
 async def test_an_alert_in_place_of_a_greeting_says_so(kit):
