@@ -74,6 +74,8 @@ It also says how long a line may be, and what must be offered with it.
 A server offers those marked "default" unless `ServerConfig(extensions=…)` says otherwise.
 What stands behind a keyword in italics is for the server's owner to choose: `extensions=["DELIVERBY 60"]`.
 A server refuses what goes beyond it, and a client does not send that.
+What a parameter asks for is for the application to do, or to refuse: a positive MT-PRIORITY of whom it does not trust, above all (RFC 6710 section 4.1).
+FUTURERELEASE is for submission alone (RFC 4865).
 STARTTLS and AUTH come with the TLS and AUTH settings.
 [Adding an extension](extending.md) shows how an application puts an entry of its own beside these.
 """
