@@ -134,11 +134,11 @@ class Workers:
         # In the new process, which never returns.
         status = 1
         try:
-            self._forget_signals()
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # that of a terminal is for the parent, which passes it on
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._forget_signals()  # one that came before went to the parent, by its socket, and is passed on again
             os.close(self._alive[1])
             status = self._serve(number, self._alive[0])
         except SystemExit as end:

@@ -100,8 +100,9 @@ def test_one_that_crashes_is_begun_anew_and_no_connection_is_lost(serving):
 def test_the_delay_grows_while_it_keeps_on_crashing(serving):
     server = serving("--workers", "2")
     delays = Counter()
+    _, other = workers(server, 2)
     for _ in range(3):
-        newest = max(workers(server, 2))
+        (newest,) = set(workers(server, 2)) - {other}
         os.kill(newest, signal.SIGKILL)
         number, _, delay = ENDED.fullmatch(server.process.stderr.readline().decode()).groups()
         delays[number, delay] += 1
@@ -194,6 +195,27 @@ def test_a_port_in_use_is_told_before_any_is_begun(smtpkit):
 
 
 # Parts, without processes
+
+
+def test_no_signal_to_a_worker_that_begins_is_lost(monkeypatch):
+    """Until it has its own ways with signals, those that it gets wake its parent, which passes them on again."""
+    done = []
+
+    class Ended(Exception):
+        pass
+
+    def ended(status):
+        raise Ended
+
+    monkeypatch.setattr("smtpkit.cli.workers.os._exit", ended)
+    monkeypatch.setattr("smtpkit.cli.workers.signal.signal", lambda number, action: done.append(number))
+    monkeypatch.setattr(Workers, "_forget_signals", lambda workers: done.append("parent's"))
+    beginning = Workers.__new__(Workers)
+    beginning._alive, beginning._serve = os.pipe(), lambda number, parent: 0
+    with pytest.raises(Ended):
+        beginning._become(0)
+    os.close(beginning._alive[0])
+    assert done == [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, "parent's"]
 
 
 def test_a_worker_that_lived_for_a_while_is_begun_anew_at_once(monkeypatch, capsys):
