@@ -31,7 +31,7 @@ def test_the_two_connections_of_the_readme_deliver_to_each_other():
     with near, far:
         server.start()
         defined("deliver")(near, "a@b.example", "c@d.example", content)
-        server.join(5)
+        server.join(60)
     assert received == [content]
 
 

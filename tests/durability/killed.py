@@ -11,7 +11,7 @@ from served import messages, running
 
 __all__ = ["Report", "deliver_and_kill"]
 
-_PATIENCE = 20  # seconds
+_PATIENCE = 60  # seconds
 
 
 class Report:
@@ -61,6 +61,9 @@ def deliver_and_kill(store: str, scratch: Path, *, kills: int, clients: int = 20
             for thread in threads:
                 thread.start()
             time.sleep(chance.uniform(0.1, 0.8))
+            until = time.monotonic() + _PATIENCE
+            while not report.accepted and time.monotonic() < until:
+                time.sleep(0.01)  # on a slow machine the first one takes longer
             process.kill()
             for thread in threads:
                 thread.join(_PATIENCE)

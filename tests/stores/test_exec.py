@@ -154,24 +154,27 @@ def test_the_page_has_the_table_of_exit_statuses():
 
 
 def test_a_program_that_hangs_is_killed_with_its_children(program, deliver, envelope, session, tmp_path, caplog):
+    pid_file = tmp_path / "pid"
     source = f"""
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-Sc", "import time; time.sleep(60)"])
-open({str(tmp_path / "pid")!r}, "w").write(str(child.pid))
 print("waiting", file=sys.stderr, flush=True)
+open({str(pid_file)!r}, "w").write(str(child.pid))
 time.sleep(60)
 """
-    began = time.monotonic()
-    reply = deliver(program(source, timeout=1), envelope(), session(), b"x")
-    assert time.monotonic() - began < 10
-    assert str(reply).startswith("451 4.3.0 ")
-    assert caplog.records[0].getMessage().endswith("took longer than 1 s: waiting")
-    pid = int((tmp_path / "pid").read_text())
-    for _ in range(100):
-        if _is_gone(pid):
+    for timeout in (1, 5, 20):  # on a slow machine it may not have come so far
+        caplog.clear()
+        began = time.monotonic()
+        reply = deliver(program(source, timeout=timeout), envelope(), session(), b"x")
+        assert time.monotonic() - began < timeout + 10
+        assert str(reply).startswith("451 4.3.0 ")
+        if pid_file.exists() and (pid := pid_file.read_text()):
             break
-        time.sleep(0.05)
-    assert _is_gone(pid)
+    assert caplog.records[0].getMessage().endswith(f"took longer than {timeout} s: waiting")
+    until = time.monotonic() + 20
+    while not _is_gone(pid):
+        assert time.monotonic() < until, "a child goes on"
+        time.sleep(0.01)
 
 
 def _is_gone(pid):
@@ -187,11 +190,19 @@ def test_one_that_closes_its_standard_error_is_still_bound(program, deliver, env
     assert reply.code == 451
 
 
-def test_a_child_that_it_leaves_behind_does_not_hold_the_verdict_up(program, deliver, envelope, session):
-    source = "import os, time\nif os.fork() == 0:\n    time.sleep(3)\n    os._exit(0)\n"
-    began = time.monotonic()
-    assert deliver(program(source), envelope(), session(), b"x") is None
-    assert time.monotonic() - began < 2.5
+def test_a_child_that_it_leaves_behind_does_not_hold_the_verdict_up(program, deliver, envelope, session, tmp_path):
+    over = tmp_path / "over"
+    source = f"""
+import os, time
+if os.fork() == 0:
+    for _ in range(2000):
+        if os.path.exists({str(over)!r}):
+            break
+        time.sleep(0.05)
+    os._exit(0)
+"""
+    assert deliver(program(source), envelope(), session(), b"x") is None  # and it has a minute
+    over.touch()
 
 
 def test_a_signal_is_a_failure_for_now(program, deliver, envelope, session, caplog):

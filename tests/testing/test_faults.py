@@ -16,12 +16,14 @@ from smtpkit import (
     SenderRefused,
     SMTPError,
     Timeout,
+    Timeouts,
     Verdict,
 )
 from smtpkit.testing import Fault, Server
 from smtpkit.testing.faults import STEPS
 
 ADA, BOB, EVE = "ada@example.org", "bob@example.net", "eve@example.net"
+PATIENCE = 60  # seconds until what hangs fails
 LOGIN = {"login": ("ada", "secret"), "allow_auth_in_clear": True}
 
 
@@ -61,7 +63,7 @@ def test_each_step_can_be_refused(smtp_server, step, error, reply, chunking):
 
 def test_smtplib_meets_the_same(smtp_server):
     smtp_server.refuse("data", "451 4.3.0 Not now")
-    with smtplib.SMTP(smtp_server.host, smtp_server.port, timeout=5) as client:
+    with smtplib.SMTP(smtp_server.host, smtp_server.port, timeout=PATIENCE) as client:
         with pytest.raises(smtplib.SMTPDataError):
             client.sendmail(ADA, BOB, "Hi")
         client.rset()  # it does not by itself
@@ -155,7 +157,7 @@ def test_quit_can_be_dropped_after_the_verdict(smtp_server):
     smtp_server.disconnect("quit", times=1)
     assert codes(send(smtp_server)) == {BOB: 250}
     smtp_server.disconnect("quit", times=1)
-    with closing(smtplib.SMTP(smtp_server.host, smtp_server.port, timeout=5)) as client:
+    with closing(smtplib.SMTP(smtp_server.host, smtp_server.port, timeout=PATIENCE)) as client:
         client.sendmail(ADA, BOB, "Hi")
         with pytest.raises(smtplib.SMTPServerDisconnected):
             client.quit()
@@ -164,7 +166,8 @@ def test_quit_can_be_dropped_after_the_verdict(smtp_server):
 
 def test_a_delay_is_met_by_a_time_out_and_adds_to_what_follows(smtp_server):
     slow = smtp_server.delay("rcpt", 3600, recipient=EVE)
-    with smtpkit.sync.connect(smtp_server.url, timeouts=0.05) as client, pytest.raises(Timeout, match="RCPT"):
+    timeouts = Timeouts(PATIENCE, rcpt=0.05)
+    with smtpkit.sync.connect(smtp_server.url, timeouts=timeouts) as client, pytest.raises(Timeout, match="RCPT"):
         client.send(ADA, EVE, b"Hi\r\n", chunking=False)
     assert slow.hits == 1
     smtp_server.delay("mail", 0.001)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.smtp_server(tls="starttls", max_message_size=1000)
 
 
 def test_a_message(smtp_server):
-    with smtplib.SMTP(smtp_server.host, smtp_server.port, timeout=5) as client:
+    with smtplib.SMTP(smtp_server.host, smtp_server.port, timeout=60) as client:
         assert client.ehlo()[0] == 250
         assert client.esmtp_features["size"] == "1000"
         client.sendmail("ada@example.org", ["bob@example.net"], "Hi")
