@@ -95,7 +95,7 @@ class Target(Value):
             pinned: whether the server's certificate is pinned; the URL may say it, too.
 
         Raises:
-            ValueError: the URL, the port or the policy is not one; the message does not show a password.
+            ValueError: the URL, the port or the policy is not one, or LMTP is to be spoken on port 25; the message does not show a password.
         """
         captured = where.lower().removesuffix("//")
         if captured in _CAPTURED:
@@ -119,6 +119,8 @@ class Target(Value):
             port = 0 if unix else 24 if lmtp else usual
         elif not unix and not 0 < port <= _HIGHEST_PORT:
             raise ValueError(f"a port is a number from 1 to {_HIGHEST_PORT}, not {port}")
+        if lmtp and port == 25:
+            raise ValueError("LMTP is never spoken on port 25, which is SMTP's (RFC 2033 section 5)")
         target = cls(host, port, path=path, lmtp=lmtp, tls="", credentials=credentials, options=options)
         pinned = pinned or "fingerprint" in options
         target.tls = _default_policy(target, pinned) if tls is None else tls

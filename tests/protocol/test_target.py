@@ -210,6 +210,12 @@ def test_a_port_that_is_none(port):
         Target.parse("mail.example", port)
 
 
+@pytest.mark.parametrize(("where", "port"), [("lmtp://mail.example:25", None), ("lmtp://mail.example", 25)])
+def test_lmtp_is_never_spoken_on_the_port_of_smtp(where, port):
+    with pytest.raises(ValueError, match="LMTP is never spoken on port 25"):
+        Target.parse(where, port)
+
+
 @pytest.mark.parametrize("where", ["memory:", "MEMORY:", "memory://", "print:", "print://"])
 def test_messages_may_stay_in_this_process(where):
     target = Target.parse(where, 587, tls="required", auth=("user", "password"))
