@@ -6,20 +6,40 @@ from smtpkit.protocol.auth_policy import AuthPolicy
 from smtpkit.protocol.config import ServerConfig
 from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.refusals import out_of_place
-from smtpkit.protocol.states import ANSWERS, END_OF_DATA, LMTP, ROWS, SMTP, State
+from smtpkit.protocol.states import (
+    END_OF_DATA,
+    INTERMEDIATE,
+    LMTP,
+    LMTP_REFUSALS,
+    RESPONSE,
+    ROWS,
+    SMTP,
+    SMTP_REFUSALS,
+    State,
+)
 from smtpkit.wire.commands import UnknownCommand
 
 __all__ = ["diagram", "rows"]
 
 _UNKNOWN = {"TURN": "a historic verb", "XYZZY": "any other"}
-_ORDER = list(dict.fromkeys(["EHLO", "HELO", "LHLO", *(verb for _, verb in ROWS), *_UNKNOWN]))
+_NOT_READ = frozenset({"greeting", RESPONSE})  # where commands are read
+_ORDER = [
+    verb
+    for verb in dict.fromkeys(["EHLO", "HELO", "LHLO", *(verb for _, verb in ROWS), *_UNKNOWN])
+    if verb not in _NOT_READ
+]
 _ANY_TIME = frozenset({"NOOP", "HELP", "VRFY", "EXPN"})
+
+# What an arrow says of a step that is no verb.
+_SUCCESSES = {"greeting": "220", RESPONSE: "235"}
+_FURTHER = {RESPONSE: "334"}
+_REFUSED = {"greeting": "any other greeting", RESPONSE: "a refusal", END_OF_DATA: "a refusal at the end of data"}
 
 
 def rows(*, lmtp: bool) -> list[list[str]]:
     """A head and a row for each verb: the state after a positive reply, or the code of the refusal."""
     table = LMTP if lmtp else SMTP
-    states = [state for state in State if table[state]]
+    states = [state for state in State if table[state].keys() - _NOT_READ]
     cells = [
         [f"**{_UNKNOWN.get(verb, verb)}**", *(_cell(table, lmtp, state, verb) for state in states)] for verb in _ORDER
     ]
@@ -30,12 +50,16 @@ def diagram(*, lmtp: bool) -> str:
     """The same as a diagram that Mermaid draws; one line is one arrow."""
     table = LMTP if lmtp else SMTP
     arrows: dict[tuple[State, State], list[str]] = {}
-    for (state, answer), following in ANSWERS.items():
-        arrows.setdefault((state, following), []).append(answer)
+    for state, row in (LMTP_REFUSALS if lmtp else SMTP_REFUSALS).items():
+        for step, following in row.items():
+            arrows.setdefault((state, following), []).append(_REFUSED.get(step, f"a refusal of {step}"))
+    for (state, step), following in INTERMEDIATE.items():
+        if following is not table[state][step]:
+            arrows.setdefault((state, following), []).append(_FURTHER.get(step, f"334 to {step}"))
     for state, row in table.items():
-        for verb, following in row.items():
-            if following is not State.CLOSED and not (following is state and verb in _ANY_TIME):
-                arrows.setdefault((state, following), []).append(verb)
+        for step, following in row.items():
+            if following is not State.CLOSED and not (following is state and step in _ANY_TIME):
+                arrows.setdefault((state, following), []).append(_SUCCESSES.get(step, step))
     order = list(State)
     lines = ["stateDiagram-v2", f'    state "{State.BDAT_FAILED.value}" as {_name(State.BDAT_FAILED)}']
     lines.append(f"    [*] --> {_name(State.GREETING)}")

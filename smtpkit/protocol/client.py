@@ -1,10 +1,10 @@
 """The client's side of a connection: commands and content in, octets out; octets in, replies out."""
 
 from smtpkit.errors import LocalProtocolError, ParseError
-from smtpkit.protocol.client_state import GREETING, LAST_CHUNK, LAST_OF_GROUP, NOTHING, ClientState
+from smtpkit.protocol.client_state import GREETING, LAST_OF_GROUP, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
 from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
-from smtpkit.protocol.states import END_OF_DATA, State
+from smtpkit.protocol.states import END_OF_DATA, INTERMEDIATE, LAST_CHUNK, RESPONSE, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.dots import DotStuffer
@@ -14,6 +14,7 @@ __all__ = ["ClientConnection"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from smtpkit.protocol.events import Signal
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _CLOSED = ConnectionClosed()
 _OVER, _READ = State.CLOSED, Transport.READ  # members of an Enum take their time to be found
 _UNKNOWN_COMMAND = (500, 502)
-_MAY_BE_INTERMEDIATE = ("DATA", "AUTH")
+_MAY_BE_INTERMEDIATE = frozenset(step for _, step in INTERMEDIATE)
+_LOGIN = ("AUTH", RESPONSE)
 _MOVES_ON = frozenset({"MAIL", "RCPT", "RSET"})  # success changes the state, and the number of recipients
 _CHUNKS = ("BDAT", LAST_CHUNK)
 _MORE_FOLLOWS = frozenset({c.Bdat, c.Auth})
@@ -161,7 +163,7 @@ class ClientConnection(ClientState):
             raise self._out_of_order("an answer to a challenge")
         self._secret = response.line()
         self._out.append(self._secret)
-        self._owed.append("AUTH")
+        self._owed.append(RESPONSE)
         if self.transcript is not None:
             self.transcript.secret()
 
@@ -228,11 +230,11 @@ class ClientConnection(ClientState):
         for line in came:
             step = owed[0] if owed else None
             if transcript is not None:
-                transcript.reply(line, self._secret if step == "AUTH" else b"")
+                transcript.reply(line, self._secret if step in _LOGIN else b"")
             try:
                 reply = add(line, step not in _WITHOUT_STATUS)
             except ParseError as error:
-                if step == "AUTH":  # a server may repeat what it was told
+                if step in _LOGIN:  # a server may repeat what it was told
                     error.args, error.octets = (error.what,), b""
                 raise self._violation("what came is no reply", line) from error
             if reply is not None:
@@ -293,47 +295,40 @@ class ClientConnection(ClientState):
             self._accepted -= 1
         else:
             self._owed.popleft()
-            if code < 400:
-                self._succeeded(step, reply)
-            else:
-                self._failed(step, reply)
+            self.state = self._outcomes[code // 100][self.state].get(step, self.state)
+            act = (_ON_SUCCESS if code < 400 else _ON_REFUSAL).get(step)
+            if act is not None:
+                act(self, reply)
 
-    def _succeeded(self, step: str, reply: "Reply") -> None:
-        if step in _ENDS_MESSAGE:
-            self.state = State.READY
-            self._accepted = 0
-            return
-        # A server that gives 354 where it should not must still be given content (RFC 2920 section 3.1).
-        following = State.DATA if step == "DATA" else self._table[self.state].get(step)
-        if following is not None:
-            self.state = following
-        if step == "AUTH":
-            self._secret = b""
-            self.state = State.AUTH if reply.is_intermediate else State.READY
-        elif step == GREETING:
-            self.state = State.CONNECTED
-            self.greeting = reply
-        elif step == "EHLO" or step == "LHLO":
-            self.capabilities = Capabilities.parse(reply, self.config.dialect.readers)
-        elif step == "HELO":
-            self.capabilities = NOTHING
-        elif step == "STARTTLS":
-            self._starttls()
-        elif step == "QUIT":
-            self._close()
+    # What a reply does besides moving the state.
 
-    def _failed(self, step: str, reply: "Reply") -> None:
-        following = self._refusals[self.state].get(step)
-        if following is not None:
-            self.state = following
-        if step in _ENDS_MESSAGE:
-            self._accepted = 0
-        elif step == "AUTH":
-            self._secret = b""
-        if step in _CHUNKS and reply.code in _UNKNOWN_COMMAND:
+    def _greeted(self, reply: "Reply") -> None:
+        self.greeting = reply
+
+    def _introduced(self, reply: "Reply") -> None:
+        self.capabilities = Capabilities.parse(reply, self.config.dialect.readers)
+
+    def _introduced_plainly(self, reply: "Reply") -> None:
+        self.capabilities = NOTHING
+
+    def _answered_login(self, reply: "Reply") -> None:
+        self._secret = b""
+
+    def _ended_message(self, reply: "Reply") -> None:
+        self._accepted = 0
+
+    def _refused_chunk(self, reply: "Reply") -> None:
+        if reply.code in _UNKNOWN_COMMAND:
             self.closing = reply  # it has taken the chunk for commands, or will
 
-    def _starttls(self) -> None:
+    def _refused_last_chunk(self, reply: "Reply") -> None:
+        self._ended_message(reply)
+        self._refused_chunk(reply)
+
+    def _left(self, reply: "Reply") -> None:
+        self._close()
+
+    def _may_begin_tls(self, reply: "Reply") -> None:
         if len(self._lines):
             # Octets behind the 220 were put there by somebody else (RFC 3207 section 4.2).
             raise self._violation("octets in clear behind the reply to STARTTLS", self._lines.take(_SHOWN))
@@ -352,3 +347,24 @@ class ClientConnection(ClientState):
         self.transport = Transport.READ
         if self.transcript is not None:
             self.transcript.tls(facts.version)
+
+
+_ON_SUCCESS: "dict[str, Callable[[ClientConnection, Reply], None]]" = {
+    GREETING: ClientConnection._greeted,
+    "EHLO": ClientConnection._introduced,
+    "LHLO": ClientConnection._introduced,
+    "HELO": ClientConnection._introduced_plainly,
+    "STARTTLS": ClientConnection._may_begin_tls,
+    "AUTH": ClientConnection._answered_login,
+    RESPONSE: ClientConnection._answered_login,
+    END_OF_DATA: ClientConnection._ended_message,
+    LAST_CHUNK: ClientConnection._ended_message,
+    "QUIT": ClientConnection._left,
+}
+_ON_REFUSAL: "dict[str, Callable[[ClientConnection, Reply], None]]" = {
+    "AUTH": ClientConnection._answered_login,
+    RESPONSE: ClientConnection._answered_login,
+    END_OF_DATA: ClientConnection._ended_message,
+    "BDAT": ClientConnection._refused_chunk,
+    LAST_CHUNK: ClientConnection._refused_last_chunk,
+}

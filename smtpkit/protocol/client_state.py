@@ -5,12 +5,22 @@ from collections import deque
 from smtpkit.errors import LocalProtocolError, RemoteProtocolError
 from smtpkit.protocol.events import Transport
 from smtpkit.protocol.session_use import SessionUse
-from smtpkit.protocol.states import END_OF_DATA, LMTP, LMTP_REFUSALS, SMTP, SMTP_REFUSALS, State
+from smtpkit.protocol.states import (
+    END_OF_DATA,
+    LAST_CHUNK,
+    LMTP,
+    LMTP_OUTCOMES,
+    NOT_COMMANDS,
+    RESPONSE,
+    SMTP,
+    SMTP_OUTCOMES,
+    State,
+)
 from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import ReplyAssembler
 
-__all__ = ["GREETING", "LAST_CHUNK", "LAST_OF_GROUP", "NOTHING", "ClientState"]
+__all__ = ["GREETING", "LAST_OF_GROUP", "NOTHING", "ClientState"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,14 +35,14 @@ if TYPE_CHECKING:
     from smtpkit.wire.replies import Reply
 
 GREETING: "Final" = "greeting"
-LAST_CHUNK: "Final" = "BDAT LAST"  # as the table of states has it
 NOTHING = Capabilities()  # what is known to be offered before EHLO
 
 # What the other side does with the next octets depends on the reply (RFC 2920 section 3.1, RFC 3207 section 4,
 # RFC 4954 section 4); DATA has a state of its own.
-LAST_OF_GROUP = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "QUIT"})
+LAST_OF_GROUP = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", RESPONSE, "QUIT"})
 
 _ALWAYS_THERE = frozenset({"VRFY", "EXPN", "HELP"})  # with or without their keyword (RFC 5321 section 4.5.1)
+_WAITS = {LAST_CHUNK: END_OF_DATA, RESPONSE: "AUTH"}  # whose names for a user are others than in the table of states
 _OVER = State.CLOSED  # members of an Enum take their time to be found
 
 
@@ -53,8 +63,8 @@ class ClientState:
         "_hopes",
         "_lines",
         "_out",
+        "_outcomes",
         "_owed",
-        "_refusals",
         "_secret",
         "_stuffer",
         "_table",
@@ -81,7 +91,7 @@ class ClientState:
         self.greeting: Reply | None = None
         self.closing: Reply | None = None  # the 421, or other reply, after which nothing can follow
         self._table = LMTP if config.lmtp else SMTP
-        self._refusals = LMTP_REFUSALS if config.lmtp else SMTP_REFUSALS
+        self._outcomes = LMTP_OUTCOMES if config.lmtp else SMTP_OUTCOMES
         self._ahead = State.CONNECTED  # the state if all that is owed turns out well
         self._owed = deque([GREETING])  # what has no reply yet, by its name in the table of states
         self._accepted = 0  # recipients of this transaction
@@ -136,7 +146,7 @@ class ClientState:
         if not self._owed:
             return "body" if self.state is State.DATA or self._chunk_left else "command"
         step = self._owed[0]
-        return END_OF_DATA if step == LAST_CHUNK else step
+        return _WAITS.get(step, step)
 
     def missing(self, verb: str) -> "Extension | None":
         """The extension that a verb belongs to, where the server does not offer it; None where nothing is missing."""
@@ -155,7 +165,7 @@ class ClientState:
         if self.transport is Transport.START_TLS:
             allowed = ["tls_established()"]
         elif self._owed and self._owed[-1] in LAST_OF_GROUP:
-            allowed = [f"the reply to {self._owed[-1]}"]
+            allowed = [f"the reply to {_WAITS.get(self._owed[-1], self._owed[-1])}"]
         elif self._chunk_left:
             allowed = [f"{self._chunk_left} octets of content"]
         elif self._ahead is State.DATA:
@@ -166,9 +176,7 @@ class ClientState:
         return LocalProtocolError(f"{what} is out of order", state=self._ahead.value, expected=expected, received=what)
 
     def _may_be_said(self, verb: str) -> bool:
-        if verb in (END_OF_DATA, LAST_CHUNK):
-            return False
-        return self.missing(verb) is None
+        return verb not in NOT_COMMANDS and verb != LAST_CHUNK and self.missing(verb) is None
 
     def _violation(self, what: str, octets: bytes, expected: str = "") -> RemoteProtocolError:
         state, waiting = self.state.value, self.waiting_for

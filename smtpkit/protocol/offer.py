@@ -2,7 +2,7 @@
 
 from smtpkit.protocol.extensions import EXTENSIONS, Extension
 from smtpkit.protocol.limits import AUTH_LINE, COMMAND_LINE
-from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
+from smtpkit.protocol.states import LMTP, NOT_COMMANDS, SMTP, State
 from smtpkit.wire.capabilities import ehlo_reply
 from smtpkit.wire.replies import Reply
 
@@ -22,7 +22,7 @@ _WITHOUT_TLS = frozenset({"NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"})  # RFC 32
 # RFC 4954 section 6; and XCLIENT, by which a proxy tells who has logged in to it.
 _WITHOUT_AUTH = frozenset({"AUTH", "EHLO", "HELO", "LHLO", "NOOP", "RSET", "QUIT", "STARTTLS", "XCLIENT"})
 _PLAIN_VERBS = frozenset(  # there without any extension
-    {"EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "HELP", "VRFY", "EXPN", END_OF_DATA}
+    {"EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "HELP", "VRFY", "EXPN"}
 )
 
 
@@ -109,6 +109,8 @@ class Offer:
         }
 
     def _allows(self, state: State, verb: str, extended: bool) -> bool:
+        if verb in NOT_COMMANDS:
+            return True
         # A HELO session has no extensions; XCLIENT alone is legal before any hello.
         offered = verb in self.verbs and (extended or state is State.CONNECTED)
         if verb not in _PLAIN_VERBS and not offered:

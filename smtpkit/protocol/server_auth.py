@@ -4,7 +4,7 @@ from smtpkit.errors import LocalProtocolError, ParseError
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.limits import AUTH_LINE
 from smtpkit.protocol.server_state import Reading, ServerState
-from smtpkit.protocol.states import State
+from smtpkit.protocol.states import INTERMEDIATE, RESPONSE
 from smtpkit.sasl import Challenge, FetchSecret, server_mechanism
 from smtpkit.wire.replies import Reply
 
@@ -96,7 +96,7 @@ class AuthSteps(ServerState):
             iterations=auth.iterations,
             salt_secret=auth.salt_secret,
         )
-        self._move(State.AUTH)
+        self._move(INTERMEDIATE[self.state, "AUTH"])
         return self._login_step(command, self._login.start())
 
     def _reject_question(self, question: "Question", reply: Reply | None) -> None:
@@ -117,19 +117,24 @@ class AuthSteps(ServerState):
     def _login_over(self, reply: Reply) -> Reply:
         login, self._login = self._login, None
         self._reading = Reading.COMMAND
-        self._move(State.READY)
         assert login is not None
         assert self.config.auth is not None
-        if reply.code == 235:
-            self.identity = login.identity
-            self._renew()
-            if self.notice is not None:
-                self.notice("login")
-        elif reply.is_permanent and reply.code not in (500, 501):  # which answer a line, not credentials
+        if reply.code != 235:
+            return self._login_refused(reply, self.config.auth.attempts)
+        self._move(self._row[RESPONSE])
+        self.identity = login.identity
+        self._renew()
+        if self.notice is not None:
+            self.notice("login")
+        return reply
+
+    def _login_refused(self, reply: Reply, attempts: int) -> Reply:
+        self._move_refused(RESPONSE)
+        if reply.is_permanent and reply.code not in (500, 501):  # which answer a line, not credentials
             self._login_failures += 1
             if self.notice is not None:
                 self.notice("failed_login")
-            if self._login_failures > self.config.auth.attempts:
+            if self._login_failures > attempts:
                 return say.TOO_MANY_LOGINS
         return reply
 

@@ -7,7 +7,7 @@ from smtpkit.protocol.events import NEED_DATA, Answered, Connect, ConnectionClos
 from smtpkit.protocol.extensions import EXTENSIONS
 from smtpkit.protocol.refusals import ERRORS, Budget
 from smtpkit.protocol.standard_replies import usual_status, without_status
-from smtpkit.protocol.states import State
+from smtpkit.protocol.states import LMTP_REFUSALS, SMTP_REFUSALS, State
 from smtpkit.protocol.utf8_replies import spelled
 from smtpkit.wire import commands as c
 from smtpkit.wire.lines import LineBuffer
@@ -184,6 +184,10 @@ class ServerState:
     def _move(self, state: State) -> None:
         self.state = state
         self._row = self._offer.rows[state]
+
+    def _move_refused(self, step: str) -> None:
+        table = LMTP_REFUSALS if self.config.lmtp else SMTP_REFUSALS
+        self._move(table[self.state].get(step, self.state))
 
     @property
     def envelope(self) -> Envelope | None:

@@ -7,7 +7,7 @@ from smtpkit.protocol.refusals import mail_fault, rcpt_fault
 from smtpkit.protocol.server_auth import AuthSteps
 from smtpkit.protocol.server_state import Reading
 from smtpkit.protocol.standard_replies import without_status
-from smtpkit.protocol.states import END_OF_DATA, State
+from smtpkit.protocol.states import END_OF_DATA, LAST_CHUNK, NOT_COMMANDS, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
 
@@ -38,11 +38,11 @@ class ServerSteps(AuthSteps):
             self._end_session()
             return
         self._say(reply)
-        self._move(State.CONNECTED)
+        self._move(self._row["greeting"])
         self._reading = Reading.COMMAND
 
     def _reject_connect(self, event: Connect, reply: Reply | None) -> None:
-        self._move(State.REFUSED)
+        self._move_refused("greeting")
         self._reading = Reading.COMMAND
         self._say(reply or say.NO_SERVICE)
 
@@ -173,7 +173,7 @@ class ServerSteps(AuthSteps):
         self._say(content.refusal)
         event = BodyRefused(content.refusal)
         if self.state is not State.CLOSED:
-            self._move(State.BDAT_FAILED)
+            self._move_refused("BDAT")
             self._content = None
         return event
 
@@ -192,7 +192,7 @@ class ServerSteps(AuthSteps):
                 self._say(reply)
             return answered
         self._drop_transaction()
-        self._move(State.READY)
+        self._move_refused(LAST_CHUNK)
         return BodyRefused(reply)
 
     def _say_for_all(self, reply: Reply) -> None:
@@ -215,10 +215,13 @@ class ServerSteps(AuthSteps):
     def _transaction_over(self, *, accepted: bool) -> None:
         if self.state is State.CLOSED:
             return
-        self._move(self._row[END_OF_DATA if self.state is State.DATA else "BDAT LAST"])
+        step = END_OF_DATA if self.state is State.DATA else LAST_CHUNK
         self._drop_transaction()
         if accepted:
+            self._move(self._row[step])
             self._budget.commands = 0
+        else:
+            self._move_refused(step)
 
     # Commands that change little
 
@@ -233,7 +236,7 @@ class ServerSteps(AuthSteps):
         return self._answer(command, say.OK)
 
     def _do_help(self, command: c.Help) -> "Stepped":
-        known = {verb for row in self._offer.rows.values() for verb in row} - {END_OF_DATA}
+        known = {verb for row in self._offer.rows.values() for verb in row} - NOT_COMMANDS
         verbs = sorted({verb.removesuffix(" LAST") for verb in known})
         return self._answer(command, Reply(214, f"Commands: {' '.join(verbs)}", "2.0.0"))
 

@@ -8,7 +8,20 @@ import pytest
 
 from smtpkit.protocol.events import Connect
 from smtpkit.protocol.extensions import Extension
-from smtpkit.protocol.states import END_OF_DATA, LMTP, SMTP, State
+from smtpkit.protocol.states import (
+    END_OF_DATA,
+    INTERMEDIATE,
+    LAST_CHUNK,
+    LMTP,
+    LMTP_OUTCOMES,
+    LMTP_REFUSALS,
+    NOT_COMMANDS,
+    RESPONSE,
+    SMTP,
+    SMTP_OUTCOMES,
+    SMTP_REFUSALS,
+    State,
+)
 from smtpkit.wire.replies import Reply
 
 play = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("playing.py"))))
@@ -402,8 +415,7 @@ def test_there_is_a_row_for_each_positive_answer_and_no_other(table, text):
     verbs = {verb for _, verb in expected}
     rows = {(state, verb.replace("BDAT LAST", "LAST")) for state, row in table.items() for verb in row}
     assert {(state, verb) for state, verb in rows if verb in verbs} == expected
-    assert {verb for _, verb in rows} - verbs <= {
-        END_OF_DATA,
+    assert {verb for _, verb in rows} - verbs <= NOT_COMMANDS | {
         "NOOP",
         "HELP",
         "VRFY",
@@ -414,8 +426,49 @@ def test_there_is_a_row_for_each_positive_answer_and_no_other(table, text):
     }
 
 
-def test_end_of_data_is_a_row_like_a_verb():
+def test_what_is_answered_and_is_no_command_is_a_row_like_a_verb():
+    assert SMTP[State.GREETING] == {"greeting": State.CONNECTED}
+    assert SMTP[State.AUTH] == {RESPONSE: State.READY}
     assert SMTP[State.DATA] == {END_OF_DATA: State.READY}
+
+
+@pytest.mark.parametrize("refusals", [SMTP_REFUSALS, LMTP_REFUSALS])
+def test_what_a_refusal_moves(refusals):
+    moved = {(state, step): following for state, row in refusals.items() for step, following in row.items()}
+    lmtp = {(State.MAIL, LAST_CHUNK): State.READY} if refusals is LMTP_REFUSALS else {}
+    assert moved == lmtp | {
+        (State.GREETING, "greeting"): State.REFUSED,
+        (State.AUTH, RESPONSE): State.READY,
+        (State.DATA, END_OF_DATA): State.READY,
+        (State.RCPT, "BDAT"): State.BDAT_FAILED,
+        (State.BDAT, "BDAT"): State.BDAT_FAILED,
+        (State.RCPT, LAST_CHUNK): State.READY,
+        (State.BDAT, LAST_CHUNK): State.READY,
+    }
+
+
+@pytest.mark.parametrize(("table", "outcomes"), [(SMTP, SMTP_OUTCOMES), (LMTP, LMTP_OUTCOMES)])
+def test_a_client_follows_the_same_rows_where_all_is_in_order(table, outcomes):
+    for state, row in table.items():
+        for step, following in row.items():
+            assert outcomes[2][state][step] is following
+    for (state, step), following in INTERMEDIATE.items():
+        assert outcomes[3][state][step] is following
+    assert outcomes[4] is outcomes[5]
+
+
+def test_a_client_resets_once_bdat_was_refused_but_for_the_last_chunk_of_lmtp():
+    for state in (State.MAIL, State.RCPT, State.BDAT):
+        assert SMTP_OUTCOMES[5][state] == {"BDAT": State.BDAT_FAILED, LAST_CHUNK: State.BDAT_FAILED}
+        assert LMTP_OUTCOMES[5][state] == {"BDAT": State.BDAT_FAILED, LAST_CHUNK: State.READY}
+    assert SMTP_OUTCOMES[5][State.BDAT_FAILED] == {}
+    assert LMTP_OUTCOMES[5][State.BDAT_FAILED] == {LAST_CHUNK: State.READY}
+
+
+def test_a_client_believes_what_was_answered_out_of_order():
+    for state in (State.READY, State.MAIL, State.RCPT, State.BDAT, State.BDAT_FAILED):
+        assert (SMTP_OUTCOMES[2][state][LAST_CHUNK], SMTP_OUTCOMES[2][state]["AUTH"]) == (State.READY, State.READY)
+        assert SMTP_OUTCOMES[3][state] == {"DATA": State.DATA, "AUTH": State.AUTH}
 
 
 @pytest.mark.parametrize("state", list(State))
