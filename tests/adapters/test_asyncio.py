@@ -72,7 +72,7 @@ async def test_an_end_before_all_has_left_is_a_loss(flushed):
     told = []
 
     class Driver:
-        unread = 0
+        unread, unread_limit = 0, 1
 
         def lost(self, error, *, flushed):
             told.append(("lost", flushed))
