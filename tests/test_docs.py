@@ -19,7 +19,7 @@ from smtpkit.wire.parameters import PARAMETERS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-PATIENCE = 60  # seconds until a program that hangs fails
+PATIENCE = 180  # seconds until a program that hangs fails; all of them begin at once
 BLOCK = re.compile(r"^```(python(?: run)?)\n(.*?)^```$(?:\n\n?```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 
 
