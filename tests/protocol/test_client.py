@@ -726,3 +726,23 @@ def test_a_group_that_is_sent_behind_another_is_owed_with_it(new):
     new.receive_data(b"250 ok\r\n")
     assert new.take_replies(replies) is None
     assert len(replies) == 3
+
+
+@pytest.mark.parametrize("code", [400, 499, 500, 599])
+def test_any_4yz_or_5yz_is_a_refusal(ready, code):
+    core = ready("PIPELINING")
+    core.send(MAIL)
+    core.receive_data(b"%d no\r\n" % code)
+    assert core.next_event().code == code
+    assert (core.state, core.owed) == (State.READY, 0)
+
+
+def test_in_lmtp_a_last_chunk_for_nobody_leaves_the_transaction_open(ready):
+    core = ready("PIPELINING", "CHUNKING", lmtp=True)
+    core.send(MAIL, BOB, Bdat(1, True), BodyChunk(b"x"))
+    core.receive_data(b"250 ok\r\n550 no\r\n")
+    assert [core.next_event().code for _ in range(2)] == [250, 550]
+    assert core.owed == 0
+    with pytest.raises(LocalProtocolError):
+        core.send(MAIL)
+    core.send(Rset())

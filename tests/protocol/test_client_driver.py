@@ -12,7 +12,7 @@ from smtpkit.protocol.needs import NEXT_CHUNK, REWIND, Expect
 from smtpkit.protocol.outgoing import PIECE
 from smtpkit.tls import TLS, client_context, server_context
 from smtpkit.wire.addresses import Mailbox
-from smtpkit.wire.commands import Data, Mail, Noop, Quit, Rcpt
+from smtpkit.wire.commands import Bdat, Data, Mail, Noop, Quit, Rcpt
 
 CERTIFICATES = Path(__file__).parents[1] / "certificates"
 START = (Mail(None), Rcpt(Mailbox("bob", "b.example")), Data())
@@ -213,6 +213,26 @@ def test_a_421_before_the_end_answers_all_that_is_owed(ready, leave):
     assert driver.next() is DONE
     assert [reply.code for reply in driver.result[0]] == [250, 421, 421]
     assert driver.broken
+
+
+def test_also_in_lmtp_where_it_is_a_command_that_it_answers(ready):
+    driver = begun(ready("PIPELINING", lmtp=True), wants(START))
+    driver.next()
+    driver.next()
+    driver.take()
+    driver.receive(b"250 a\r\n421 4.3.2 going down\r\n")
+    driver.receive(b"")
+    assert driver.next() is DONE
+    assert [reply.code for reply in driver.result[0]] == [250, 421, 421]
+
+
+def test_the_refusal_of_a_chunk_does_not(ready):
+    chunks = (Bdat(1, False), BodyChunk(b"x"), Bdat(1, True), BodyChunk(b"y", True))
+    driver = waiting(ready, (*START[:2], *chunks))
+    driver.receive(b"250 a\r\n250 b\r\n500 what\r\n")
+    driver.receive(b"")
+    with pytest.raises(ConnectionLost, match="after it said 500 what"):
+        driver.next()
 
 
 @pytest.mark.parametrize("leave", LEAVES)

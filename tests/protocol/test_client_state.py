@@ -46,6 +46,21 @@ def test_it_is_quiet_until_something_comes_unasked() -> None:
     assert (client.idle, client.quiet, client.silent, client.unread) == (True, False, False, 2)
 
 
+def test_it_is_idle_before_its_hello() -> None:
+    client = ClientConnection(ClientConfig("c.example"))
+    client.receive_data(b"220 s.example\r\n")
+    client.take_replies([])
+    assert (client.state, client.idle) == (State.CONNECTED, True)
+
+
+def test_it_is_not_idle_within_a_chunk_that_was_answered_early() -> None:
+    client = ready()
+    assert said(client, *TRANSACTION[:2], Bdat(4, True), answers=b"250 ok\r\n" * 3) == [250] * 3
+    assert (client.owed, client.state, client.idle) == (0, State.READY, False)
+    client.send(BodyChunk(b"abcd"))
+    assert client.idle
+
+
 def test_it_is_not_silent_once_the_stream_has_ended() -> None:
     client = ready()
     client.receive_data(b"")

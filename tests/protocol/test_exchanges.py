@@ -148,10 +148,11 @@ def test_a_command_out_of_order_is_an_error_of_this_side(play, ready):
 
 def test_reset_and_quit(play, ready):
     core = ready()
-    play(core, reset(), ["C: RSET", "S: 250 ok"])
+    assert play(core, reset(), ["C: RSET", "S: 250 ok"]).result.text == "ok"
     with pytest.raises(ReplyError, match="RSET: 502"):
         play(core, reset(), ["C: RSET", "S: 502 no"])
-    assert play(core, quit_session(), ["C: QUIT", "S: 221 bye"]).driver.broken
+    played = play(core, quit_session(), ["C: QUIT", "S: 221 bye"])
+    assert (played.result.text, played.driver.broken) == ("bye", True)
 
 
 # STARTTLS
@@ -162,14 +163,16 @@ def test_starttls_that_is_not_offered_says_what_is(play, ready):
     with pytest.raises(TLSError, match="SIZE, PIPELINING") as info:
         play(core, start_tls(core), [])
     assert "tls='implicit'" in str(info.value)
+    assert info.value.reason == "not offered"
     with pytest.raises(TLSError, match="offers: nothing"):
         play(ready(), start_tls(ready()), [])
 
 
 def test_starttls_that_is_refused_is_an_error(play, ready):
     core = ready("STARTTLS")
-    with pytest.raises(TLSError, match="refused STARTTLS: 454 later"):
+    with pytest.raises(TLSError, match="refused STARTTLS: 454 later") as info:
         play(core, start_tls(core), ["C: STARTTLS", "S: 454 later"])
+    assert info.value.reason == "refused"
 
 
 # The opening
@@ -270,10 +273,15 @@ def test_after_starttls_the_server_is_asked_again(new):
     assert reply.code == 220
 
 
-def test_with_implicit_tls_starttls_is_not_said(new):
-    said, _ = run(
-        new, opening(new, NAME, tls="implicit"), b"!", b"220 hi\r\n", b"250-mx\r\n250 STARTTLS\r\n", implicit=True
-    )
+def test_if_offered_a_server_may_know_helo_alone_behind_starttls(new):
+    heard = (b"220 hi\r\n", b"250-mx\r\n250 STARTTLS\r\n", b"220 go\r\n", b"!", b"502 what\r\n", b"250 mx\r\n")
+    said, _ = run(new, opening(new, NAME), *heard)
+    assert said[-1] == b"HELO c.example\r\n"
+
+
+@pytest.mark.parametrize("tls", ["implicit", "required", "if-offered"])
+def test_under_tls_starttls_is_not_said(new, tls):
+    said, _ = run(new, opening(new, NAME, tls=tls), b"!", b"220 hi\r\n", b"250-mx\r\n250 STARTTLS\r\n", implicit=True)
     assert said == [b"hello", b"", b"EHLO c.example\r\n"]
 
 

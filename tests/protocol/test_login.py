@@ -186,6 +186,13 @@ def test_there_is_one_attempt(play, ready, line):
     assert b64(b"secret")[:6].encode() not in pickle.dumps(error)
 
 
+@pytest.mark.parametrize("challenge", ["PDE+!", "PDE+=PDE", "PD\xe9+"])
+def test_a_challenge_that_is_almost_base64_is_none(play, ready, challenge):
+    core = ready("AUTH CRAM-MD5", tls=True)
+    with pytest.raises(AuthenticationError, match="challenge is not valid"):
+        play(core, login(core, TIM), ["C: AUTH CRAM-MD5", f"S: 334 {challenge}", "C: *", "S: 501 cancelled"])
+
+
 ECHO = b64(b"\0tim\0s3cret-of-tim")
 
 
@@ -207,6 +214,15 @@ def test_a_server_that_repeats_a_secret_does_not_bring_it_into_the_error(play, r
     everything = pickle.dumps(info.value)
     assert b"s3cret" not in everything
     assert ECHO[3:-3].encode() not in everything
+
+
+@pytest.mark.parametrize("repeated", [b64(b"s3cret-of-tim"), "s3cret-of-tim"])
+def test_nor_does_one_that_repeats_a_response(play, ready, repeated):
+    core = ready("AUTH LOGIN", tls=True)
+    script = ["C: AUTH LOGIN", "S: 334 VXNlcg==", f"C: {b64(b'tim')}", "S: 334 UGFzcw==", f"C: {b64(b's3cret-of-tim')}"]
+    with pytest.raises(AuthenticationError) as info:
+        play(core, login(core, Credentials("tim", "s3cret-of-tim")), [*script, "S: 535-no", f"S: 535 {repeated}"])
+    assert info.value.reply.lines == ("no", "<hidden>")
 
 
 def test_a_user_name_is_no_secret_in_an_error(play, ready):
@@ -473,6 +489,7 @@ def test_a_refusal_of_a_known_server_is_explained(play, ready):
         (Credentials("tim", token=lambda: None), "the token gave NoneType"),
         (Credentials("tim", token=lambda: {"access_token": "x"}), "the token gave dict"),
         (Credentials(lambda: 7, token="old"), "the username gave int"),
+        (Credentials(lambda: b"tim", token="old"), "the username gave bytes"),
     ],
 )
 def test_a_provider_that_gives_something_else_is_named(play, ready, credentials, words):

@@ -196,6 +196,11 @@ def test_a_parameter_whose_extension_is_missing_is_not_dropped(mail, rcpt, exten
     assert keyword in "".join(lines(Capabilities(EVERYTHING), mail=mail, rcpt=rcpt))
 
 
+def test_a_parameter_that_nobody_knows_hides_none_behind_it():
+    with pytest.raises(NotSupported, match="DSN"):
+        lines(offers(), mail={"X-ANY": "a", "RET": "HDRS"})
+
+
 def test_keywords_may_be_in_any_case():
     with pytest.raises(NotSupported):
         lines(offers(), mail={"ret": "FULL"})

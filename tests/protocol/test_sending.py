@@ -219,6 +219,32 @@ def test_options_become_parameters(ready):
     assert rcpt == b"RCPT TO:<bob@b.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob@b.example XR=2"
 
 
+def test_binary_is_declared_of_plain_content_too(ready):
+    core = ready("CHUNKING", "BINARYMIME", "PIPELINING")
+    said, _ = deliver(core, Sending(core, None, BOB, b"x\r\n", {"binary": True}))
+    assert b" BODY=BINARYMIME\r\n" in said
+
+
+def test_newlines_are_as_asked_for(ready):
+    for newlines, octets in (("normalize", b"a\r\nb\r\n"), ("as-is", b"a\nb\r\n")):
+        core = ready("CHUNKING", "PIPELINING")
+        said, _ = deliver(core, Sending(core, None, BOB, b"a\nb\r\n", {"newlines": newlines, "chunking": True}))
+        assert said.endswith(b" LAST\r\n" + octets)
+
+
+def test_all_or_nothing_is_asked_of_the_transaction(ready):
+    core = ready("PIPELINING")
+    sending = Sending(core, None, ["a@b.example", "c@b.example"], b"x", {"partial": False})
+    with pytest.raises(RecipientsRefused):
+        deliver(core, sending, [b"250 ok", b"550 no"])
+
+
+def test_a_size_of_0_may_be_declared(ready):
+    core = ready("SIZE")
+    said, _ = deliver(core, Sending(core, None, BOB, [], {"size": 0}))
+    assert said.startswith(b"MAIL FROM:<> SIZE=0\r\n")
+
+
 def test_dsn_may_be_a_part_of_it(ready):
     dsn = DSN(notify="NEVER")
     assert dsn.notify == ("NEVER",)
@@ -329,8 +355,9 @@ def test_utf8_is_used_where_it_is_needed_and_offered(ready):
     assert b"SMTPUTF8\r\n" in said  # for the header, though the envelope is ASCII
     said, _ = deliver(core, Sending.of_message(core, letter(), None, "jörg@b.example", {}))
     assert b"SMTPUTF8\r\n" in said
-    said, _ = deliver(core, Sending.of_message(core, letter(Subject="Grüße"), None, None, {}))
-    assert b"SMTPUTF8" not in said
+    for message, recipient in ((letter(Subject="Grüße"), None), (letter(), "bob@b\xfccher.example")):
+        said, _ = deliver(core, Sending.of_message(core, message, None, recipient, {}))
+        assert b"SMTPUTF8" not in said
     with pytest.raises(NotSupported):
         Sending.of_message(ready(), letter(Cc="jörg@b.example"), None, BOB, {})
 
