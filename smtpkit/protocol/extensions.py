@@ -4,6 +4,7 @@ from smtpkit.protocol.extension_checks import check_deliver_by, check_hold, chec
 from smtpkit.wire.capability_values import READERS
 from smtpkit.wire.dialect import STANDARD, Dialect
 from smtpkit.wire.extension_commands import COMMANDS
+from smtpkit.wire.parameter_values import MOST_SOLICITATION
 from smtpkit.wire.parameters import PARAMETERS, ParameterCodec
 from smtpkit.wire.value import Value
 
@@ -236,26 +237,30 @@ _ANY_TIME = "999999999 9999-12-31T23:59:59Z"  # what can be said (RFC 4865 secti
 # fmt: off
 _REGISTRY = (
     Extension("PIPELINING", "RFC 2920"),
-    Extension("SIZE", "RFC 1870", ehlo=_size, mail_parameters=["SIZE"], mail_octets=26),
-    # RFC 6152 names no increment; " BODY=8BITMIME" is 14 octets.
+    # Octets: behind a row the section that names them; elsewhere they are those of the longest legal " KEYWORD=value".
+    Extension("SIZE", "RFC 1870", ehlo=_size, mail_parameters=["SIZE"], mail_octets=26),  # section 3
     Extension("8BITMIME", "RFC 6152", mail_parameters=["BODY"], mail_octets=14),
-    Extension("SMTPUTF8", "RFC 6531", mail_parameters=["SMTPUTF8"], mail_octets=10, requires=["8BITMIME"]),
+    Extension("SMTPUTF8", "RFC 6531", mail_parameters=["SMTPUTF8"], mail_octets=10,  # section 3.1
+              requires=["8BITMIME"]),
     Extension("ENHANCEDSTATUSCODES", "RFC 2034"),
     Extension("CHUNKING", "RFC 3030", verbs=["BDAT"]),
-    Extension("BINARYMIME", "RFC 3030", mail_parameters=["BODY"], mail_octets=16, requires=["CHUNKING"]),
+    Extension("BINARYMIME", "RFC 3030", mail_parameters=["BODY"], mail_octets=16, requires=["CHUNKING"]),  # section 3
+    # Section 5.4: an ENVID of 100, an ORCPT of 500, a NOTIFY of 28, and a RCPT line of at least 1036.
     Extension("DSN", "RFC 3461", mail_parameters=["RET", "ENVID"], rcpt_parameters=["NOTIFY", "ORCPT"],
-              mail_octets=115, rcpt_octets=544),
+              mail_octets=len(" RET=FULL ENVID=") + 100, rcpt_octets=len(" ORCPT= NOTIFY=") + 500 + 28),
     Extension("STARTTLS", "RFC 3207", verbs=["STARTTLS"]),
-    Extension("AUTH", "RFC 4954", ehlo=_mechanisms, verbs=["AUTH"], mail_parameters=["AUTH"], mail_octets=500),
-    Extension("REQUIRETLS", "RFC 8689", mail_parameters=["REQUIRETLS"], mail_octets=11, needs_tls=True),
-    Extension("DELIVERBY", "RFC 2852", mail_parameters=["BY"], mail_octets=17, check=check_deliver_by),
-    Extension("FUTURERELEASE", "RFC 4865", ehlo=_ANY_TIME, mail_parameters=["HOLDFOR", "HOLDUNTIL"], mail_octets=34,
-              check=check_hold),
-    Extension("MT-PRIORITY", "RFC 6710", mail_parameters=["MT-PRIORITY"], mail_octets=15),
-    Extension("RRVS", "RFC 7293", rcpt_parameters=["RRVS"], rcpt_octets=33),
+    Extension("AUTH", "RFC 4954", ehlo=_mechanisms, verbs=["AUTH"], mail_parameters=["AUTH"],
+              mail_octets=500),  # section 3
+    Extension("REQUIRETLS", "RFC 8689", mail_parameters=["REQUIRETLS"], mail_octets=11, needs_tls=True),  # section 2
+    Extension("DELIVERBY", "RFC 2852", mail_parameters=["BY"], mail_octets=17, check=check_deliver_by),  # section 2
+    Extension("FUTURERELEASE", "RFC 4865", ehlo=_ANY_TIME, mail_parameters=["HOLDFOR", "HOLDUNTIL"],
+              mail_octets=34, check=check_hold),  # section 3
+    Extension("MT-PRIORITY", "RFC 6710", mail_parameters=["MT-PRIORITY"], mail_octets=15),  # section 3
+    Extension("RRVS", "RFC 7293", rcpt_parameters=["RRVS"], rcpt_octets=33),  # section 3.1
     Extension("LIMITS", "RFC 9422", ehlo=_limits),
-    Extension("NO-SOLICITING", "RFC 3865", mail_parameters=["SOLICIT"], mail_octets=256,
-              check=check_solicitation),
+    Extension("NO-SOLICITING", "RFC 3865", mail_parameters=["SOLICIT"], check=check_solicitation,
+              mail_octets=len(" SOLICIT=") + MOST_SOLICITATION),
+    # A SHA-1 in base64, ":" and nine digits make 43.
     Extension("MTRK", "RFC 3885", mail_parameters=["MTRK"], mail_octets=50, requires=["DSN"]),
     Extension("CHECKPOINT", "RFC 1845", mail_parameters=["TRANSID"], mail_octets=88),
     Extension("CONPERM", "RFC 4141", mail_parameters=["CONPERM"], mail_octets=8),

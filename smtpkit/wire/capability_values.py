@@ -1,9 +1,8 @@
 """What stands behind an EHLO keyword, as a value: one reader for each keyword whose parameters have a meaning."""
 
-import re
-
 from smtpkit.errors import ParseError
 from smtpkit.wire.date_times import is_date_time
+from smtpkit.wire.parameter_values import solicitation_keywords
 from smtpkit.wire.value import Value
 
 __all__ = ["READERS", "HoldLimits"]
@@ -92,11 +91,7 @@ def _read_profile(words: tuple[str, ...]) -> str | None:
 
 def _read_solicitation(words: tuple[str, ...]) -> tuple[str, ...]:
     # Keywords that the server will not take, for all of its recipients (RFC 3865 section 2.2).
-    keywords = tuple(",".join(words).split(",")) if words else ()
-    for keyword in keywords:
-        if re.fullmatch(r"[A-Za-z][A-Za-z0-9._:-]*+", keyword) is None:
-            raise ParseError("bad NO-SOLICITING", keyword, expected="words between commas")
-    return keywords
+    return solicitation_keywords(",".join(words), "NO-SOLICITING") if words else ()
 
 
 def _is_number(digits: str, most: int) -> bool:

@@ -8,7 +8,17 @@ from smtpkit.wire.strings import check_no_controls
 from smtpkit.wire.value import Value
 from smtpkit.wire.xtext import utf8_xtext_decode, utf8_xtext_encode, xtext_decode, xtext_encode
 
-__all__ = ["DeliverBy", "MessageTracking", "OriginalRecipient", "ValidSince"]
+__all__ = [
+    "MOST_SOLICITATION",
+    "DeliverBy",
+    "MessageTracking",
+    "OriginalRecipient",
+    "ValidSince",
+    "solicitation_keywords",
+]
+
+MOST_SOLICITATION = 1000
+"""Characters that the keywords of NO-SOLICITING have together, with their commas (RFC 3865 section 2.2)."""
 
 _BILLION = 1_000_000_000  # seconds have at most nine digits
 
@@ -153,3 +163,19 @@ class MessageTracking(Value):
 
     def __str__(self) -> str:
         return self.certifier if self.timeout is None else f"{self.certifier}:{self.timeout}"
+
+
+def solicitation_keywords(text: str, of: str = "SOLICIT") -> tuple[str, ...]:
+    """Read the keywords of SOLICIT, or of NO-SOLICITING in an EHLO reply (RFC 3865 section 2.2).
+
+    Args:
+        text: words between commas.
+        of: whose they are, for the error.
+
+    Raises:
+        ParseError: they are not in the grammar, or too long.
+    """
+    word = r"[A-Za-z][A-Za-z0-9._:-]*+"
+    if len(text) > MOST_SOLICITATION or re.fullmatch(f"{word}(?:,{word})*", text) is None:
+        raise ParseError(f"bad {of}", text, expected="words between commas")
+    return tuple(text.split(","))

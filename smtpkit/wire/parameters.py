@@ -8,7 +8,13 @@ import re
 from smtpkit.errors import ParseError
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.date_times import is_date_time
-from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
+from smtpkit.wire.parameter_values import (
+    DeliverBy,
+    MessageTracking,
+    OriginalRecipient,
+    ValidSince,
+    solicitation_keywords,
+)
 from smtpkit.wire.value import Value
 from smtpkit.wire.xtext import xtext_decode, xtext_encode
 
@@ -206,13 +212,13 @@ def _is_size(value: "Any") -> bool:
     return type(value) is int and 0 <= value < 10**20
 
 
-def _one_of(*words: str) -> "Callable[[str], str]":
+def _one_of(keyword: str, *words: str) -> "Callable[[str], str]":
     table = {word: word for word in words}
 
     def parse(text: str) -> str:
         word = table.get(text) or table.get(_upper(text))
         if word is None:
-            raise ParseError("bad value", text, expected=" or ".join(words))
+            raise ParseError(f"bad {keyword}", text, expected=" or ".join(words))
         return word
 
     return parse
@@ -264,12 +270,6 @@ def _parse_mt_priority(text: str) -> int:
     return int(text)
 
 
-def _parse_solicit(text: str) -> tuple[str, ...]:
-    if len(text) > 1000 or re.fullmatch(r"[A-Za-z][A-Za-z0-9._:-]*+(?:,[A-Za-z][A-Za-z0-9._:-]*+)*", text) is None:
-        raise ParseError("bad SOLICIT", text, expected="words between commas")
-    return tuple(text.split(","))
-
-
 def _parse_transid(text: str) -> str:
     if re.fullmatch(r"<[!-;?-~]++>", text) is None:
         raise ParseError("bad TRANSID", text, expected="text in angle brackets")
@@ -279,9 +279,9 @@ def _parse_transid(text: str) -> str:
 _KNOWN = {
     "MAIL": (
         ParameterCodec("SIZE", _parse_size),
-        ParameterCodec("BODY", _one_of("7BIT", "8BITMIME", "BINARYMIME")),
+        ParameterCodec("BODY", _one_of("BODY", "7BIT", "8BITMIME", "BINARYMIME")),
         ParameterCodec("SMTPUTF8", _parse_flag, _emit_flag),
-        ParameterCodec("RET", _one_of("FULL", "HDRS")),
+        ParameterCodec("RET", _one_of("RET", "FULL", "HDRS")),
         ParameterCodec("ENVID", _parse_envid, xtext_encode),
         ParameterCodec("AUTH", _parse_auth, _emit_auth),
         ParameterCodec("BY", DeliverBy.parse),
@@ -290,7 +290,7 @@ _KNOWN = {
         ParameterCodec("MT-PRIORITY", _parse_mt_priority),
         ParameterCodec("REQUIRETLS", _parse_flag, _emit_flag),
         ParameterCodec("MTRK", MessageTracking.parse),
-        ParameterCodec("SOLICIT", _parse_solicit, ",".join),
+        ParameterCodec("SOLICIT", solicitation_keywords, ",".join),
         ParameterCodec("TRANSID", _parse_transid, "<{}>".format),
         ParameterCodec("CONPERM", _parse_flag, _emit_flag),
     ),

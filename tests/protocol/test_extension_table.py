@@ -271,6 +271,12 @@ def test_parameters_that_contradict_each_other_or_the_offer(extensions, text, co
     assert playing.codes(playing.ready(playing.config(extensions=extensions)).say(lines("MAIL", text))) == [code]
 
 
+def test_all_the_keywords_of_a_solicitation_fit_into_the_line():
+    play = playing.ready(playing.config(extensions=["NO-SOLICITING"]))
+    assert playing.codes(play.say(lines("MAIL", "SOLICIT=" + "x" * 1000))) == [250]
+    assert playing.codes(play.say(b"RSET\r\n" + lines("MAIL", "SOLICIT=" + "x" * 1001))) == [250, 501]
+
+
 def test_requiretls_is_neither_offered_nor_taken_nor_sent_in_clear(ready):
     config = playing.config(extensions=["REQUIRETLS"], tls_available=True)
     clear = playing.ready(config)

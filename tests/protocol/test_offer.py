@@ -119,7 +119,7 @@ def test_line_limits_grow_with_what_is_offered():
     none = offer(extensions=[])
     assert (none.command_limit, none.line_limits) == (512, {"MAIL": 512, "RCPT": 512})
     some = offer(extensions=["SIZE", "DSN"])
-    assert some.line_limits == {"MAIL": 512 + 26 + 115, "RCPT": 512 + 544}
+    assert some.line_limits == {"MAIL": 512 + 26 + 116, "RCPT": 512 + 543}
     assert some.line_limit == max(some.line_limits.values())
 
 

@@ -1,11 +1,18 @@
-"""The values of ORCPT, BY, RRVS and MTRK: what is written is read, and what is not in the grammar is refused."""
+"""The values of ORCPT, BY, RRVS, MTRK and SOLICIT: what is written is read, what is not in the grammar refused."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError
-from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
+from smtpkit.wire.parameter_values import (
+    MOST_SOLICITATION,
+    DeliverBy,
+    MessageTracking,
+    OriginalRecipient,
+    ValidSince,
+    solicitation_keywords,
+)
 
 quick = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -103,3 +110,14 @@ def test_what_is_not_in_the_grammar(kind, text):
 def test_a_value_that_could_not_be_sent_is_not_made(kind, arguments):
     with pytest.raises(ParseError):
         kind(*arguments)
+
+
+def test_solicitation_keywords_are_words_between_commas():
+    assert solicitation_keywords("net.example:ADV,a_b-c") == ("net.example:ADV", "a_b-c")
+    longest = "x" * MOST_SOLICITATION
+    assert solicitation_keywords(longest) == (longest,)
+    for wrong in ("", "1", "a,,b", "a,", longest + "x"):
+        with pytest.raises(ParseError, match="bad SOLICIT"):
+            solicitation_keywords(wrong)
+    with pytest.raises(ParseError, match="bad NO-SOLICITING"):
+        solicitation_keywords("1", "NO-SOLICITING")

@@ -241,3 +241,9 @@ def test_a_parameter_of_text_may_stand_alone():
 def test_a_keyword_is_in_the_grammar(keyword):
     with pytest.raises(ParseError, match="bad parameter"):
         ParameterCodec(keyword, str)
+
+
+@pytest.mark.parametrize("text", ["BODY=9BIT", "RET=ALL", "SIZE=x", "HOLDFOR=0", "MT-PRIORITY=10"])
+def test_a_wrong_value_names_its_parameter(text):
+    with pytest.raises(ParseError, match=f"bad {text.partition('=')[0]}"):
+        parse_parameters("MAIL", text)
