@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NamedTuple
 
+from processes import PATIENCE
+
 __all__ = ["Case", "Result", "equal", "holds", "perform"]
 
 
@@ -28,7 +30,7 @@ class Case(NamedTuple):
     direction: str
     feature: str
     attempt: Callable[[], str | None]
-    patience: float = 15.0
+    patience: float = 2 * PATIENCE
     deviation: bool = False
     row: str = ""
 

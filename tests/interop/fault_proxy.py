@@ -123,7 +123,7 @@ class FaultProxy:
 
     def _pass_on(self, client: socket.socket, fault: Fault | None) -> None:
         try:
-            server = socket.create_connection(self._target, 5)
+            server = socket.create_connection(self._target, 20)
         except OSError:
             client.close()
             return

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mail_servers import MAILBOXES, MailServer
-from processes import Failed, background, eventually, free_port, listening
+from processes import PATIENCE, Failed, background, eventually, free_port, listening
 from servers import CERTIFICATES, PASSWORD, USER
 
 __all__ = ["Received", "Sink", "aiosmtpd_everywhere", "aiosmtpd_server", "loop_in_thread", "smtp_sink"]
-
-_PATIENCE = 5.0  # seconds for what a loop is asked to do
 
 
 class Received(NamedTuple):
@@ -147,7 +145,7 @@ def loop_in_thread() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     thread.start()
 
     def perform(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(_PATIENCE)
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(PATIENCE)
 
     async def cancel() -> None:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -160,7 +158,7 @@ def loop_in_thread() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
     finally:
         perform(cancel())
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(_PATIENCE)
+        thread.join(PATIENCE)
         loop.close()
 
 

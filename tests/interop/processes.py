@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["PATIENCE", "ROOT", "Failed", "background", "eventually", "free_port", "listening", "run", "run_python"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 10.0  # seconds that any one program may take; large messages take longer
+PATIENCE = 60.0  # seconds after which what hangs has failed; on a slow machine that is long
 
 
 # The range of Linux for outgoing connections begins at 32768; another run begins elsewhere.
@@ -103,7 +103,7 @@ def listening(port: int, process: "subprocess.Popen[Any]", log: Path) -> None:
         raise Failed("it does not listen")
 
 
-def eventually(condition: Callable[[], object], patience: float = 5.0) -> bool:
+def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> bool:
     """Whether the condition comes true in time; for what programs do after they have answered."""
     end = time.monotonic() + patience
     while not condition():

@@ -94,7 +94,7 @@ def _other_cases(servers: dict[str, Serve], files: Files, large: Path) -> Iterat
     for tls in ("clear", "starttls"):
         attempt = partial(_large, servers[tls], tls, large)
         feature = f"{tls}, {LARGE_OCTETS // 1_000_000} MB, streamed to the disk"
-        yield Case("curl", _DIRECTION, feature, attempt, 30, row=feature)
+        yield Case("curl", _DIRECTION, feature, attempt, row=feature)
 
 
 def _delivered(server: Serve, client: Client, way: Way, files: Files) -> None:

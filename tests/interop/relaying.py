@@ -26,7 +26,7 @@ def relaying_cases(server: MailServer, message: Path) -> Iterator[Case]:
         feature = f"{'LMTP' if relay.lmtp else 'SMTP'}: two recipients taken, one bounced, one waiting"
         impatient = "OpenSMTPD" in server.name and relay.lmtp  # its mail.lmtp keeps on trying what was refused for good
         attempt = partial(_relayed, server, relay, message, bounces=not impatient)
-        yield Case(server.name, "to smtpkit", f"{relay.adapter}: {feature}", attempt, 30, impatient, row=feature)
+        yield Case(server.name, "to smtpkit", f"{relay.adapter}: {feature}", attempt, deviation=impatient, row=feature)
 
 
 def _relayed(server: MailServer, relay: Relay, message: Path, *, bounces: bool) -> str:
@@ -35,7 +35,7 @@ def _relayed(server: MailServer, relay: Relay, message: Path, *, bounces: bool) 
     with SERVERS[relay.adapter](lmtp=relay.lmtp, port=relay.port, tls=not relay.lmtp) as receiver:
         report = SENDERS["smtpkit.sync"](Way(server.ports["clear"], recipients=recipients), message)
         assert not report.error, report
-        if not eventually(lambda: _arrived(receiver) >= {f"{name}@{relay.domain}" for name in _TAKEN}, 10):
+        if not eventually(lambda: _arrived(receiver) >= {f"{name}@{relay.domain}" for name in _TAKEN}):
             raise Failed(f"{_arrived(receiver)}\n{receiver.transcript}\n{server.said()}")
         if bounces:
             _bounced(server, relay)

@@ -53,7 +53,7 @@ def by_command(way: Way, path: Path, **options: Any) -> Report:
         words += ["--to", recipient]
     # The same as `-m smtpkit`, and the most memory that the process had.
     program = "import sys, smtpkit.cli as c; s = c.main(); print(open('/proc/self/status').read()); sys.exit(s)"
-    done = run_python("-c", program, "send", url(way), *words, patience=30, SMTPKIT_PASSWORD=PASSWORD)
+    done = run_python("-c", program, "send", url(way), *words, SMTPKIT_PASSWORD=PASSWORD)
     if "Traceback" in done.stderr:
         raise Failed(done.stderr)
     verdicts = {}
@@ -123,7 +123,7 @@ def by_asyncio(
             await asyncio.sleep(idle)
             return await client.send(SENDER, way.recipients, _pieces(path, pause), **options)
 
-    return _reported(lambda transcript: asyncio.run(asyncio.wait_for(send(transcript), 30)))
+    return _reported(lambda transcript: asyncio.run(asyncio.wait_for(send(transcript), PATIENCE)))
 
 
 async def _pieces(path: Path, pause: float) -> AsyncIterator[bytes]:
@@ -156,7 +156,7 @@ def by_pool_asyncio(way: Way, *paths: Path, timeouts: Timeouts | float = PATIENC
             sends = (pool.send(SENDER, way.recipients, path.read_bytes(), **options) for path in paths)
             return [await _outcome(send) for send in sends]
 
-    outcomes = asyncio.run(asyncio.wait_for(send_all(), 30))
+    outcomes = asyncio.run(asyncio.wait_for(send_all(), PATIENCE))
     return [_reported(partial(_again, outcome)) for outcome in outcomes]
 
 

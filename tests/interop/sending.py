@@ -52,14 +52,14 @@ def sending_cases(scratch: Path, files: Files, large: Path) -> Iterator[Case]:
         yield from _sink_cases(name, scratch, files)
     for name in SENDERS:
         feature = f"{LARGE_OCTETS // 1_000_000} MB, streamed"
-        yield _case("aiosmtpd", name, feature, partial(_large_to_aiosmtpd, name, large), 30)
-        yield _case("smtp-sink", name, feature, partial(_large_to_sink, name, scratch, large), 30)
+        yield _case("aiosmtpd", name, feature, partial(_large_to_aiosmtpd, name, large))
+        yield _case("smtp-sink", name, feature, partial(_large_to_sink, name, scratch, large))
         feature = f"550 after 354, {LARGE_OCTETS // 1_000_000} MB not sent in vain"
         yield _case("smtp-sink", name, feature, partial(_stopped, name, scratch, large))
 
 
-def _case(peer: str, sender: str, feature: str, attempt: "partial[None]", patience: float = 15) -> Case:
-    return Case(peer, "from smtpkit", f"{sender.removeprefix('smtpkit').strip(' .')}: {feature}", attempt, patience)
+def _case(peer: str, sender: str, feature: str, attempt: "partial[None]") -> Case:
+    return Case(peer, "from smtpkit", f"{sender.removeprefix('smtpkit').strip(' .')}: {feature}", attempt)
 
 
 # aiosmtpd

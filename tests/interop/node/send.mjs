@@ -19,8 +19,8 @@ const transport = nodemailer.createTransport({
     authMethod: settings.mechanism,
     auth: { user: settings.user, pass: settings.password },
   }),
-  connectionTimeout: 10000,
-  socketTimeout: 10000,
+  connectionTimeout: 60000,
+  socketTimeout: 60000,
 });
 
 try {
