@@ -10,6 +10,7 @@ def test_defaults_are_those_of_the_documentation():
     assert (limits.line, limits.commands, limits.errors, limits.errors_in_a_row) == (None, 10_000, 100, 10)
     assert (limits.recipients, limits.transactions, limits.unread) == (1000, None, 128 * 1024)
     assert (limits.connections, limits.per_address, limits.idle, limits.minimum_rate) == (1000, 500, 300, 64)
+    assert (limits.unread_before_login, limits.total, limits.handler) == (16 * 1024, 4 * 3600, 300)
 
 
 def test_the_standard_allows_them():

@@ -7,8 +7,28 @@ from smtpkit.wire.replies import Reply, parse_reply
 
 REPLIES = {name: reply for name, reply in vars(say).items() if isinstance(reply, Reply)}
 
-# RFC 4954, 3207, 3030, 5248: what a server says, beside what for.
+# RFC 5321, 4954, 3207, 3030, 5248: what a server says, beside what for.
 CODES = {
+    **dict.fromkeys(["CHUNK_OK", "MESSAGE_ACCEPTED", "OK"], "250 2.0.0"),
+    **dict.fromkeys(["BAD_SEQUENCE", "BINARY_NEEDS_BDAT", "HELLO_FIRST", "NEED_MAIL", "NEED_RCPT"], "503 5.5.1"),
+    **dict.fromkeys(["AUTHENTICATED_ALREADY", "NESTED_MAIL", "TLS_ACTIVE"], "503 5.5.1"),
+    **dict.fromkeys(["NOT_MAIL", "TOO_MANY_COMMANDS", "TOO_MANY_ERRORS", "TOO_MANY_IN_A_ROW"], "421 4.7.0"),
+    **dict.fromkeys(["TOO_MANY_LOGINS", "TOO_MANY_TRANSACTIONS", "TOO_MUCH_OF_ADDRESS"], "421 4.7.0"),
+    **dict.fromkeys(["SESSION_TOO_LONG", "TOO_SLOW"], "421 4.4.2"),
+    **dict.fromkeys(["HANDLER_TOO_LONG", "INTERNAL_ERROR"], "451 4.3.0"),
+    **dict.fromkeys(["EARLY", "INJECTED"], "554 5.5.0"),
+    **dict.fromkeys(["AUTH_CANCELLED", "NO_INITIAL_RESPONSE"], "501 5.7.0"),
+    "AUTH_SYNTAX": "501 5.5.2",
+    "CANNOT_VERIFY": "252 2.5.0",
+    "HANDLER_HANGS": "421 4.3.0",
+    "LOGIN_UNAVAILABLE": "454 4.7.0",
+    "NOT_IMPLEMENTED": "502 5.5.1",
+    "NO_SERVICE": "554 5.3.2",
+    "NO_VALID_RECIPIENTS": "554 5.5.1",
+    "READY_FOR_TLS": "220 2.0.0",
+    "SHUTTING_DOWN": "421 4.3.2",
+    "START_DATA": "354 None",
+    "UNKNOWN_COMMAND": "500 5.5.1",
     "AUTHENTICATED": "235 2.7.0",
     "AUTH_LINE_TOO_LONG": "500 5.5.6",
     "BARE_NEWLINE": "550 5.6.0",
@@ -36,7 +56,12 @@ def test_codes_are_those_of_the_standards(name, codes):
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [(250, "2.0.0"), (421, "4.0.0"), (451, "4.3.0"), (452, "4.3.1"), (535, "5.7.8"), (550, "5.0.0"), (554, "5.0.0")],
+    [
+        *[(250, "2.0.0"), (421, "4.0.0"), (432, "4.7.12"), (451, "4.3.0"), (452, "4.3.1"), (454, "4.7.0")],
+        *[(455, "4.5.4"), (499, "4.0.0"), (500, "5.0.0"), (502, "5.5.1"), (503, "5.5.1"), (504, "5.5.4")],
+        *[(521, "5.3.2"), (530, "5.7.0"), (534, "5.7.9"), (535, "5.7.8"), (538, "5.7.11"), (550, "5.0.0")],
+        *[(554, "5.0.0"), (555, "5.5.4"), (556, "5.1.10")],
+    ],
 )
 def test_a_code_alone_says_no_more_than_it_means(code, status):
     assert str(say.usual_status(code)) == status

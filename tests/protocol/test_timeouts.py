@@ -7,6 +7,12 @@ from smtpkit.protocol import Timeouts
 STANDARD = {
     "greeting": 300,
     "EHLO": 300,
+    "HELO": 300,
+    "LHLO": 300,
+    "STARTTLS": 300,
+    "AUTH": 300,
+    "BDAT": 300,
+    "RSET": 300,
     "MAIL": 300,
     "RCPT": 300,
     "DATA": 120,

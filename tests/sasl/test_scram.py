@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from smtpkit.errors import ParseError
 from smtpkit.sasl import Challenge, FetchSecret, client_mechanism, server_mechanism
 from smtpkit.sasl.scram import ScramSHA1, ScramSHA256, ScramSHA256Plus
-from smtpkit.sasl.scram_keys import ScramKeys
+from smtpkit.sasl.scram_keys import ScramKeys, proof_for, salted_password
 
 # Mechanism, client's nonce, server's part of it, salt, the four messages; user "user", password "pencil", 4096.
 PUBLISHED = [
@@ -173,10 +173,26 @@ class TestChannelBinding:
     def test_without_plus_there_is_no_binding(self, serve):
         assert serve("SCRAM-SHA-1", b"p=tls-server-end-point,,n=user,r=abc", channel_binding=b"x")[0] is None
 
+    @pytest.mark.parametrize("flag", [b"p=tls-server-end-point", b"p=tls-unique", b"p=x"])
+    def test_without_plus_nobody_may_say_that_there_is_one(self, serve, flag):
+        assert serve("SCRAM-SHA-1", flag + b",,n=user,r=abc", answer="pencil")[0] is None
+
     def test_the_final_message_must_repeat_the_header(self, serve):
         name, _, nonce, keys, (first, _, final, _) = published()
         changed = final.replace(b"c=biws", b"c=" + b64encode(b"y,,"))
         assert serve(name, first, [changed], keys, nonce=nonce)[0] is None
+
+    @pytest.mark.parametrize(
+        ("old", "new"), [(b"", b""), (b"c=biws", b"c=eSws"), (b"$k0", b"$k1"), (b"r=rOpr", b"r="), (b"$k0", b"$k0x")]
+    )
+    def test_also_where_the_proof_is_of_what_it_says(self, serve, old, new):
+        name, _, nonce, keys, (first, server_first, final, _) = published()
+        without_proof = final.rpartition(b",p=")[0].replace(old, new)
+        salted = salted_password("sha256", b"pencil", keys.salt, 4096)
+        proof = proof_for("sha256", salted, b",".join((first[3:], server_first, without_proof)))
+        ending = [b""] if old == new else []
+        said = serve(name, first, [without_proof + b",p=" + b64encode(proof), *ending], keys, nonce=nonce)
+        assert said[0] == ("user" if old == new else None)
 
 
 class TestUnknownUsers:

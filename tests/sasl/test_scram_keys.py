@@ -5,7 +5,7 @@ from base64 import b64decode
 import pytest
 
 from smtpkit.errors import ParseError
-from smtpkit.sasl.scram_keys import ScramKeys, proof_for, proves, salted_password
+from smtpkit.sasl.scram_keys import ScramKeys, derived_salt, hash_name, proof_for, proves, salted_password
 
 SHA_1 = ScramKeys.derive("pencil", "SCRAM-SHA-1", iterations=4096, salt=b64decode("QSXCR+Q6sek8bf92"))
 SHA_256 = ScramKeys.derive("pencil", iterations=4096, salt=b64decode("W22ZaJ0SNY7soEsUEjb6gQ=="))
@@ -83,3 +83,14 @@ def test_a_decoy_costs_the_same_and_is_nobodys():
     assert not one.verify("secret")
     assert one.salt == keys.decoy("tim").salt != keys.decoy("tom").salt  # fixed in this process
     assert keys.decoy("tim", b"key").salt == keys.decoy("tim", b"key").salt != one.salt
+
+
+def test_a_derived_salt_has_16_octets_and_belongs_to_one_name_and_hash():
+    salts = {derived_salt(f"SCRAM-SHA-{hash_}", name, b"key") for hash_ in (1, 256) for name in ("a", "b")}
+    assert {len(salt) for salt in salts} == {16}
+    assert len(salts) == 4
+
+
+@pytest.mark.parametrize("name", ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"])
+def test_with_and_without_channel_binding_the_hash_is_the_same(name):
+    assert hash_name(name) == "sha256"

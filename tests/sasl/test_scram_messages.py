@@ -39,6 +39,26 @@ def test_server_first():
             read_server_first(message, "abc")
 
 
+@pytest.mark.parametrize("iterations", ["", "0", "01", "x", "4x", "-1", "+1", "1_0", " 1", "\u0661", "9" * 30])
+def test_a_number_of_iterations_is_digits(iterations):
+    with pytest.raises(ParseError):
+        read_server_first(f"r=abcd,s=QQ==,i={iterations}".encode(), "abc")
+
+
+@pytest.mark.parametrize(
+    "message", ["r=abcd,i=1,s=QQ==", "s=QQ==,r=abcd,i=1", "r=abcd,x=1,s=QQ==,i=1", "r=abcd,s=QQ==,1"]
+)
+def test_attributes_come_in_order(message):
+    with pytest.raises(ParseError, match="r, s, i, in this order"):
+        read_server_first(message.encode(), "abc")
+
+
+@pytest.mark.parametrize("nonce", ["ab cd", "abc\x7f", "abc\xe9", "abc\t"])
+def test_a_nonce_is_of_printable_characters(nonce):
+    with pytest.raises(ParseError):
+        read_server_first(f"r={nonce},s=QQ==,i=1".encode(), "ab")
+
+
 def test_client_final():
     assert read_client_final(b"c=biws,r=abc,p=QQ==") == ("biws", "abc", "c=biws,r=abc", b"A")
     assert read_client_final(b"c=biws,r=abc,x=,p=y,p=QQ==") == ("biws", "abc", "c=biws,r=abc,x=,p=y", b"A")

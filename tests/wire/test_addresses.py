@@ -270,3 +270,25 @@ def test_a_name_of_a_host(text):
 def test_what_is_no_name_of_a_host(text):
     with pytest.raises(ParseError):
         domain_or_literal(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("a@b.example", True), ("a@[192.0.2.1]", True), ("j\xf6rg@b.example", False), ("a@b\xfccher.example", False)],
+)
+def test_an_address_is_ascii_where_both_its_parts_are(address, expected):
+    assert Mailbox.parse(address).is_ascii is expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a@b.example>", "(a@b.example>", "<@,:a@b.example>", "<@b.example,c:a@b.example>"]
+)
+def test_a_bad_path_has_5_1_3_whatever_is_wrong(text):
+    with pytest.raises(ParseError) as caught:
+        read_path(text)
+    assert caught.value.enhanced == "5.1.3"
+
+
+@pytest.mark.parametrize("character", ["\x85", "\xad", "\ud800", "\ue000", "\u0378", "\xa0", "\u2028", "\u2029"])
+def test_no_label_holds_a_character_of_the_classes_that_are_no_text(character):
+    assert not is_domain(f"\xe9{character}e.example")

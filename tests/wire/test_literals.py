@@ -81,6 +81,10 @@ def test_an_elision_stands_for_at_least_two_groups(text):
         "[192.0.2.1",
         "192.0.2.1]",
         "[192.0.2.256]",
+        "[.0.2.1]",
+        "[192..2.1]",
+        "[192.0..1]",
+        "[192.0.2.]",
         "[192.0.2.\u0661]",
         "[192.0.2.1 ]",
         "[IPv6:fe80::1%eth0]",
@@ -102,6 +106,13 @@ def test_what_is_no_literal(text):
     assert not is_address_literal(text)
     with pytest.raises(ParseError):
         literal_address(text)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "255.254.253.252", "::ffff:192.168.130.201"])
+def test_an_ipv4_address_is_written_with_all_its_numbers(address):
+    literal = address_literal(address)
+    assert literal_address(literal) == address
+    assert literal == f"[{'IPv6:' if ':' in address else ''}{address}]"
 
 
 def test_a_scope_id_means_nothing_to_the_peer():

@@ -121,3 +121,23 @@ def test_solicitation_keywords_are_words_between_commas():
             solicitation_keywords(wrong)
     with pytest.raises(ParseError, match="bad NO-SOLICITING"):
         solicitation_keywords("1", "NO-SOLICITING")
+
+
+def test_an_original_recipient_has_500_characters_at_most():
+    assert OriginalRecipient("rfc822", "a" * 500).address == "a" * 500
+    for address in ("", "a" * 501):
+        with pytest.raises(ParseError):
+            OriginalRecipient("rfc822", address)
+
+
+@pytest.mark.parametrize("kind", [(DeliverBy, "{};N"), (MessageTracking, "QQ:{}")], ids=["BY", "MTRK"])
+def test_seconds_have_nine_digits_at_most(kind):
+    type_, text = kind
+    assert str(type_.parse(text.format("9" * 9))) == text.format("9" * 9)
+    with pytest.raises(ParseError):
+        type_.parse(text.format("9" * 10))
+
+
+@pytest.mark.parametrize(("action", "written"), [("R", ""), ("C", ";C")])
+def test_the_action_of_rrvs_is_written_where_it_is_not_the_usual_one(action, written):
+    assert str(ValidSince("2030-01-01T00:00:00Z", action)) == f"2030-01-01T00:00:00Z{written}"

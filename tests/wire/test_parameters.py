@@ -247,3 +247,25 @@ def test_a_keyword_is_in_the_grammar(keyword):
 def test_a_wrong_value_names_its_parameter(text):
     with pytest.raises(ParseError, match=f"bad {text.partition('=')[0]}"):
         parse_parameters("MAIL", text)
+
+
+def test_size_is_alone_or_with_others():
+    for parameters, text in (({"SIZE": 5}, "SIZE=5"), ({"SIZE": 5, "BODY": "8BITMIME"}, "SIZE=5 BODY=8BITMIME")):
+        assert emit_parameters("MAIL", parameters) == text
+        assert check_parameters("MAIL", parameters) == parameters
+
+
+@pytest.mark.parametrize(("verb", "size"), [("MAIL", -1), ("MAIL", 10**20), ("MAIL", True), ("RCPT", 5)])
+def test_a_size_that_may_not_be_declared(verb, size):
+    with pytest.raises(ParseError):
+        check_parameters(verb, {"SIZE": size})
+
+
+def test_the_largest_size_has_20_digits():
+    for size in (0, 10**20 - 1):
+        assert parse_parameters("MAIL", emit_parameters("MAIL", {"SIZE": size})) == {"SIZE": size}
+
+
+def test_either_hold_goes_with_anything_but_the_other():
+    for hold in ("HOLDFOR=60", "HOLDUNTIL=2030-01-01T00:00:00Z"):
+        assert len(parse_parameters("MAIL", f"{hold} SIZE=1")) == 2
