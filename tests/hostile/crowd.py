@@ -21,7 +21,7 @@ __all__: list[str] = []
 _PAUSE = 0.01  # seconds between two sessions of one client
 _ADDRESSES = 50
 _NICE = 10  # the clients stand for other machines, which would not take processors from the server
-_LATE = 15  # seconds behind its time in which a crowd is ended by force
+_LATE = 90  # seconds behind its time in which a crowd is ended by force
 
 
 class Crowd:
