@@ -28,6 +28,7 @@ from smtpkit import (
     NotSupported,
     Rcpt,
     Reply,
+    Rset,
     StartTLS,
     Timeouts,
     TLSError,
@@ -235,8 +236,8 @@ def greeted(*keywords):
 
 def test_a_second_reply_waits_for_more_octets():
     core = greeted("PIPELINING")
-    core.send(Noop())
-    core.send(Noop())
+    core.send(Rset())
+    core.send(Rset())
     core.receive_data(b"250 one\r\n250 two\r\n")
     assert [core.next_event().text, core.next_event().text, core.next_event()] == ["one", "two", NEED_DATA]
 

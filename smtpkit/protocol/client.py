@@ -1,7 +1,7 @@
 """The client's side of a connection: commands and content in, octets out; octets in, replies out."""
 
 from smtpkit.errors import LocalProtocolError, ParseError
-from smtpkit.protocol.client_state import GREETING, LAST_OF_GROUP, NOTHING, ClientState
+from smtpkit.protocol.client_state import GREETING, MAY_BE_FOLLOWED, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
 from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
 from smtpkit.protocol.states import END_OF_DATA, INTERMEDIATE, LAST_CHUNK, RESPONSE, State
@@ -64,8 +64,8 @@ class ClientConnection(ClientState):
     def send(self, *items: "c.Command | BodyChunk | AuthResponse") -> None:
         """Queue commands, pieces of content, or answers to challenges.
 
-        Commands may be sent before the replies to earlier ones have come, but not behind one whose reply decides
-        what may follow (RFC 2920 section 3.1); content only after 354, or behind its BDAT.  Dots are stuffed here;
+        Commands may be sent before the replies to MAIL, RCPT, RSET, BDAT, XFORWARD and content have come, and behind
+        no other (RFC 2920 section 3.1); content only after 354, or behind its BDAT.  Dots are stuffed here;
         newlines are not touched.
 
         Raises:
@@ -86,7 +86,7 @@ class ClientConnection(ClientState):
                 if item.verb in c.SYNTAX or "NOOP" not in row:
                     raise self._out_of_order(item.verb)
                 following = self._ahead
-            if self._chunk_left or self.transport is not _READ or (owed and owed[-1] in LAST_OF_GROUP):
+            if self._chunk_left or self.transport is not _READ or (owed and owed[-1] not in MAY_BE_FOLLOWED):
                 raise self._out_of_order(item.verb)
             octets = bytes(item)
             out.append(octets)

@@ -20,7 +20,7 @@ from smtpkit.wire.capabilities import Capabilities
 from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import ReplyAssembler
 
-__all__ = ["GREETING", "LAST_OF_GROUP", "NOTHING", "ClientState"]
+__all__ = ["GREETING", "MAY_BE_FOLLOWED", "NOTHING", "ClientState"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 GREETING: "Final" = "greeting"
 NOTHING = Capabilities()  # what is known to be offered before EHLO
 
-# What the other side does with the next octets depends on the reply (RFC 2920 section 3.1, RFC 3207 section 4,
-# RFC 4954 section 4); DATA has a state of its own.
-LAST_OF_GROUP = frozenset({"EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", RESPONSE, "QUIT"})
+# What may have something behind it before its reply has come: of the commands of RFC 5321 three, and content
+# (RFC 2920 section 3.1); chunks (RFC 3030 section 4.2); and what its own document lets through (Postfix's of XFORWARD).
+# Any other command is the last of a group, as is each whose extension says nothing.
+MAY_BE_FOLLOWED = frozenset({GREETING, "MAIL", "RCPT", "RSET", END_OF_DATA, "BDAT", LAST_CHUNK, "XFORWARD"})
 
 _ALWAYS_THERE = frozenset({"VRFY", "EXPN", "HELP"})  # with or without their keyword (RFC 5321 section 4.5.1)
 _WAITS = {LAST_CHUNK: END_OF_DATA, RESPONSE: "AUTH"}  # whose names for a user are others than in the table of states
@@ -164,7 +165,7 @@ class ClientState:
         allowed = list(filter(self._may_be_said, self._table[self._ahead]))
         if self.transport is Transport.START_TLS:
             allowed = ["tls_established()"]
-        elif self._owed and self._owed[-1] in LAST_OF_GROUP:
+        elif self._owed and self._owed[-1] not in MAY_BE_FOLLOWED:
             allowed = [f"the reply to {_WAITS.get(self._owed[-1], self._owed[-1])}"]
         elif self._chunk_left:
             allowed = [f"{self._chunk_left} octets of content"]

@@ -123,7 +123,7 @@ def test_a_client_holds_no_more_than_one_reply(pieces, owed):
     core.receive_data(b"220 mx.example\r\n")
     core.next_event()
     for _ in range(owed):
-        core.send(c.Noop())
+        core.send(c.Rset())
     try:
         for piece in pieces:
             core.receive_data(piece)

@@ -23,7 +23,10 @@ from smtpkit.wire.commands import (
     Bdat,
     Data,
     Ehlo,
+    Etrn,
+    Expn,
     Helo,
+    Help,
     Lhlo,
     Mail,
     Noop,
@@ -32,6 +35,9 @@ from smtpkit.wire.commands import (
     Rset,
     StartTLS,
     UnknownCommand,
+    Vrfy,
+    XClient,
+    XForward,
 )
 
 BOB = Rcpt(Mailbox("bob", "b.example"))
@@ -414,16 +420,32 @@ def test_what_is_out_of_order_is_not_sent_and_the_error_says_what_is_allowed(rea
     assert core.data_to_send() == b""
 
 
-@pytest.mark.parametrize("item", [Ehlo("c.example"), Helo("c"), StartTLS(), Auth("PLAIN"), Quit()])
+LAST_OF_GROUP = [
+    *(Ehlo("c.example"), Vrfy("bob"), Expn("all"), Quit(), Noop()),  # RFC 2920 section 3.1; DATA has tests of its own
+    *(Helo("c"), Help(), StartTLS(), Auth("PLAIN"), Etrn("b.example"), XClient({"NAME": "x"}), UnknownCommand("XFOO")),
+]
+
+
+@pytest.mark.parametrize("item", LAST_OF_GROUP)
 @pytest.mark.parametrize("behind", [Ehlo("c.example"), MAIL, Noop(), UnknownCommand("XYZ", "")])
-def test_nothing_goes_behind_a_command_whose_reply_decides_what_may_follow(ready, item, behind):
-    core = ready("STARTTLS", "AUTH PLAIN", "PIPELINING")
+def test_nothing_goes_behind_a_command_that_is_the_last_of_a_group(ready, item, behind):
+    core = ready("STARTTLS", "AUTH PLAIN", "PIPELINING", "ETRN", "XCLIENT NAME")
     core.send(item)
     core.data_to_send()
     with pytest.raises(LocalProtocolError) as info:
         core.send(behind)
     assert info.value.expected == f"the reply to {item.verb}"
     assert core.data_to_send() == b""
+
+
+@pytest.mark.parametrize("item", LAST_OF_GROUP)
+def test_any_command_goes_behind_those_that_may_be_followed(ready, item):
+    core = ready("STARTTLS", "AUTH PLAIN", "PIPELINING", "ETRN", "XCLIENT NAME", "XFORWARD NAME")
+    core.send(XForward({"NAME": "x"}), XForward({"HELO": "x"}), Rset(), item)
+    assert core.owed == 4
+    core = ready("PIPELINING", "CHUNKING")
+    core.send(MAIL, BOB, Bdat(1), BodyChunk(b"a"), Bdat(1, last=True), BodyChunk(b"b"), MAIL, BOB, Data())
+    assert core.owed == 7
 
 
 def test_what_is_allowed_is_what_the_server_offers(ready):
