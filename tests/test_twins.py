@@ -59,7 +59,7 @@ DIFFERENT = {
     },
     "server.py": {
         "Server.__await__": "asyncio: a server may be awaited",
-        "Server.__init__": "sync: connections are threads, so that there is a lock",
+        "Server.__init__": "sync: connections are threads, which take turns",
         "serve": "asyncio: in_thread",
     },
     "session.py": {

@@ -2,14 +2,13 @@
 
 from asyncio import Event
 
-from smtpkit.admission import Admission
 from smtpkit.asyncio.connection import Connection
 from smtpkit.asyncio.session import Session, session_factory
 from smtpkit.asyncio.sockets import Acceptor
 from smtpkit.asyncio.transport import Transport
 from smtpkit.asyncio.waiting import Watchdog, wait
 from smtpkit.endpoints import Listener
-from smtpkit.observing import ServerWatch
+from smtpkit.served import ServerFacts
 from smtpkit.serving import NO_SESSION, ServerSettings
 
 __all__ = ["Server", "serve"]
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 _LAST_WAIT = 1.0  # seconds for connections that were aborted to be gone
 
 
-class Server:
+class Server(ServerFacts):
     """A server; `serve()` makes it.  Enter it with `async with`, or await it, and it listens.
 
     Attributes:
@@ -41,20 +40,16 @@ class Server:
             each limit that was reached.
     """
 
+    _closed: Event
+    _gone: Event
+
     def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
+        super().__init__(settings)
         self._make_session = make_session
-        self._settings = settings
-        self._admission = Admission(settings.config.limits, settings.ledger)
         self._acceptor = Acceptor(self._connected)
-        self._connections: set[Connection] = set()
         self._closed = Event()
         self._gone = Event()
-        self._watch = ServerWatch(settings.ledger, settings.observer)
         self._watchdog = Watchdog(settings.config.limits.handler)
-        self.counters = self._watch.counters
-
-    def __repr__(self) -> str:
-        return f"<Server on {self.addresses}, {self.connections} connections>"
 
     def __await__(self) -> "Generator[Any, Any, Self]":
         return self.start().__await__()
@@ -66,28 +61,6 @@ class Server:
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
     ) -> None:
         await self.close()
-
-    @property
-    def connections(self) -> int:
-        """The number of open connections."""
-        return len(self._connections)
-
-    @property
-    def addresses(self) -> "list[Any]":
-        """What it listens on, or did: (host, port), or the path of a unix socket."""
-        return list(self._acceptor.addresses)
-
-    @property
-    def address(self) -> "tuple[str, int]":
-        """(host, port) of the first TCP endpoint.
-
-        Raises:
-            RuntimeError: there is none.
-        """
-        for address in self.addresses:
-            if isinstance(address, tuple):
-                return address
-        raise RuntimeError("the server has no TCP endpoint; see .addresses")
 
     async def start(self) -> "Self":
         """Listen and serve; nothing more if it does already.
@@ -122,8 +95,7 @@ class Server:
         Args:
             grace: seconds that they have for it.
         """
-        first = not self._closed.is_set()
-        self._closed.set()
+        first = self._is_first_to_close()
         await self._acceptor.close()
         if first:
             for connection in list(self._connections):
@@ -135,15 +107,6 @@ class Server:
         if self._connections:
             await wait(self._gone, _LAST_WAIT)
         self._watchdog.stop()
-
-    def reload_tls(self) -> None:
-        """Read the files of certificates anew: connections that come get what is in them, the others go on.
-
-        Raises:
-            TLSError: they cannot be used; the server goes on with those that it has.
-            RuntimeError: TLS was given as an SSLContext, or there is none.
-        """
-        self._settings.reload_tls()
 
     def _connected(self, listener: Listener, peer: "Any") -> Transport:
         return Connection(self, listener, peer).transport

@@ -2,9 +2,8 @@
 
 from threading import Event
 
-from smtpkit.admission import Admission
 from smtpkit.endpoints import Listener
-from smtpkit.observing import ServerWatch
+from smtpkit.served import ServerFacts
 from smtpkit.serving import NO_SESSION, ServerSettings
 from smtpkit.sync.connection import Connection
 from smtpkit.sync.session import Session, session_factory
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 _LAST_WAIT = 1.0  # seconds for connections that were aborted to be gone
 
 
-class Server:
+class Server(ServerFacts):
     """A server; `serve()` makes it.  Enter it with `with`, or start it, and it listens.
 
     One thread accepts, and each connection has a thread.  `close()` may be called from any thread.
@@ -44,22 +43,17 @@ class Server:
             each limit that was reached.
     """
 
+    _closed: Event
+    _gone: Event
+
     def __init__(self, make_session: "Callable[[], Session]", settings: ServerSettings) -> None:
+        super().__init__(settings)
         self._make_session = make_session
-        self._settings = settings
-        self._admission = Admission(settings.config.limits, settings.ledger)
         self._acceptor = Acceptor(self._connected)
-        self._connections: set[Connection] = set()
         self._turns = Turns()
         self._closed = Event()
         self._gone = Event()
-        self._watch = ServerWatch(settings.ledger, settings.observer)
-        self._lock = self._watch.lock  # for whatever all threads count in, the ledger among it
         self._watchdog = Watchdog(settings.config.limits.handler)
-        self.counters = self._watch.counters
-
-    def __repr__(self) -> str:
-        return f"<Server on {self.addresses}, {self.connections} connections>"
 
     def __enter__(self) -> "Self":
         return self.start()
@@ -68,28 +62,6 @@ class Server:
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
     ) -> None:
         self.close()
-
-    @property
-    def connections(self) -> int:
-        """The number of open connections."""
-        return len(self._connections)
-
-    @property
-    def addresses(self) -> "list[Any]":
-        """What it listens on, or did: (host, port), or the path of a unix socket."""
-        return list(self._acceptor.addresses)
-
-    @property
-    def address(self) -> "tuple[str, int]":
-        """(host, port) of the first TCP endpoint.
-
-        Raises:
-            RuntimeError: there is none.
-        """
-        for address in self.addresses:
-            if isinstance(address, tuple):
-                return address
-        raise RuntimeError("the server has no TCP endpoint; see .addresses")
 
     def start(self) -> "Self":
         """Listen and serve; nothing more if it does already.
@@ -124,9 +96,7 @@ class Server:
         Args:
             grace: seconds that they have for it.
         """
-        with self._lock:
-            first = not self._closed.is_set()
-            self._closed.set()
+        first = self._is_first_to_close()
         self._acceptor.close()
         if first:
             for connection in list(self._connections):
@@ -138,15 +108,6 @@ class Server:
         if self._connections:
             wait(self._gone, _LAST_WAIT)
         self._watchdog.stop()
-
-    def reload_tls(self) -> None:
-        """Read the files of certificates anew: connections that come get what is in them, the others go on.
-
-        Raises:
-            TLSError: they cannot be used; the server goes on with those that it has.
-            RuntimeError: TLS was given as an SSLContext, or there is none.
-        """
-        self._settings.reload_tls()
 
     def _connected(self, listener: Listener, peer: "Any") -> Transport:
         return Connection(self, listener, peer).transport

@@ -296,7 +296,7 @@ def test_a_ledger_is_changed_by_one_thread_at_a_time():
 
     class Watched(smtpkit.sync.Ledger):
         def add(self, address, kind, now, number=1):
-            held.append((kind, server._lock.locked()))
+            held.append((kind, server._watch.lock.locked()))
             super().add(address, kind, now, number)
 
     ledger = Watched(connections=9, messages=9, recipients=9, errors=9, failed_logins=9)
