@@ -113,6 +113,15 @@ def test_one_by_which_somebody_can_is_not():
     assert AuthPolicy({"user": KEYS, "other": "x"}, mechanisms=["CRAM-MD5"]).mechanisms == ("CRAM-MD5",)
 
 
+def test_a_callable_may_verify_tokens_too():
+    assert AuthPolicy(lambda question: True, mechanisms=["OAUTHBEARER"]).offered(tls=True) == ("OAUTHBEARER",)
+
+
+def test_one_attempt_is_the_least_and_three_are_usual():
+    assert AuthPolicy({}).attempts == 3
+    assert AuthPolicy({}, attempts=1, iterations=1).attempts == 1
+
+
 def test_a_mechanism_that_this_python_cannot_do_is_an_error(monkeypatch):
     monkeypatch.setattr(CramMD5, "available", lambda: False)
     with pytest.raises(ValueError, match="cannot do CRAM-MD5"):

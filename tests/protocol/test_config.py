@@ -60,6 +60,11 @@ def test_a_client_may_leave_its_name_to_the_adapter():
     assert ClientConfig().hostname is None
 
 
+def test_a_client_speaks_smtp_unless_told_otherwise():
+    assert not ClientConfig().lmtp
+    assert ClientConfig(lmtp=True).lmtp
+
+
 def test_extensions_by_name_or_of_ones_own_each_once():
     own = Extension("XOWN")
     config = ServerConfig("mx.example", extensions=["size", own, "SIZE"])

@@ -100,6 +100,11 @@ def test_a_newline_cut_in_two_by_chunks_is_whole():
     assert chunks(b"a\r", b"\nb\r\n", policy="normalize") == (b"a\r\nb\r\n", None)
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_so_is_one_cut_in_two_within_the_last_chunk(policy):
+    assert chunks(b"a\r\nb\r\n", policy=policy, step=2)[:2] == (b"a\r\nb\r\n", None)
+
+
 def test_a_lone_cr_at_the_very_end_is_noticed():
     assert chunks(b"a\r")[1] is say.BARE_NEWLINE
     assert chunks(b"a\r", policy="normalize") == (b"a\r\n", None)

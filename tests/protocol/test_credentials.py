@@ -29,3 +29,8 @@ def test_mechanisms_are_names_or_classes():
 def test_what_is_no_mechanism_is_refused_at_once(mechanism):
     with pytest.raises(ParseError, match="mechanism"):
         Credentials("tim", "secret", mechanisms=[mechanism])
+
+
+def test_what_is_not_given_is_nothing():
+    made = Credentials()
+    assert (made.username, made.password, made.token, made.authzid, made.mechanisms) == ("", None, None, "", None)

@@ -74,7 +74,7 @@ def test_without_tls_octets_pass_as_they_are():
     clear.receive(b"P\r\n")
     assert clear.next(None) is READ
     assert clear.take() == b"250 2.0.0 Ok\r\n"
-    assert clear.octets == 6
+    assert (clear.octets, clear.octets_out) == (6, len(b"220 mx.example ESMTP\r\n250 2.0.0 Ok\r\n"))
     clear.receive(b"")
     assert clear.next(None) is CLOSE
     assert clear.take() == b""

@@ -125,6 +125,12 @@ def test_commands_and_codecs_are_known_by_their_words():
     assert dialect.rcpt["X-T"].parse("a") == "a"
 
 
+@pytest.mark.parametrize("kind", ["mail_parameters", "rcpt_parameters"])
+def test_one_kind_of_word_is_enough_for_a_dialect(kind):
+    dialect = dialect_of([Extension("X-OWN", **{kind: [ParameterCodec("X-N", int)]})])
+    assert "X-N" in (dialect.mail if kind == "mail_parameters" else dialect.rcpt)
+
+
 def test_what_adds_no_word_needs_no_dialect():
     assert dialect_of([*EXTENSIONS.values(), Extension("XOWN", ehlo="a")]) is STANDARD
     assert dialect_of([Extension("XOWN", read=len)]).readers["XOWN"] is len

@@ -38,7 +38,7 @@ def test_a_message_that_has_gone_round_in_circles_is_refused():
     hop = b"Received: from a by b;\r\n\tdate\r\n"
     sent = hop * (MOST_HOPS - 1) + b"\r\n" + hop * 5
     assert through(HeaderFilter(), sent) == sent
-    for pieces in ((hop * MOST_HOPS,), (hop,) * MOST_HOPS, (b"RECEIVED :x\n" * MOST_HOPS,)):
+    for pieces in ((hop * MOST_HOPS,), (hop,) * MOST_HOPS, (b"RECEIVED :x: y\n" * MOST_HOPS,)):
         with pytest.raises(ReplyError) as refused:
             through(HeaderFilter(), *pieces)
         assert (refused.value.reply.code, str(refused.value.reply.enhanced)) == (554, "5.4.6")
@@ -71,6 +71,19 @@ def test_a_header_without_end_is_not_looked_at_for_ever():
     for _ in range(5):
         assert filtering.feed(sent) == sent
     assert filtering.feed(b"Received: x\r\n" * 2) == b"Received: x\r\n" * 2
+
+
+@pytest.mark.parametrize(("length", "kept"), [(8 * 1024, b""), (8 * 1024 + 1, b"Return-Path: <>\r\n")])
+def test_a_line_of_8_kib_is_still_one_of_a_header(length, kept):
+    filtering = HeaderFilter()
+    assert through(filtering, b"a" * length, b"\r\nReturn-Path: <>\r\n\r\n") == b"a" * length + b"\r\n" + kept + b"\r\n"
+
+
+@pytest.mark.parametrize(("length", "kept"), [(256 * 1024, b""), (256 * 1024 + 1, b"Return-Path: <>\r\n")])
+def test_256_kib_are_still_looked_at(length, kept):
+    header = b"a: b\r\n" * (length // 6 - 1)
+    header += b"c" * (length - len(header) - 2) + b"\r\n"
+    assert through(HeaderFilter(), header, b"Return-Path: <>\r\n\r\n") == header + kept + b"\r\n"
 
 
 def test_a_field_that_is_left_out_may_be_the_last():

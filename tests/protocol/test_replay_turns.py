@@ -133,3 +133,7 @@ def test_the_size_of_a_chunk(line, size):
 
 def test_tls_is_a_value():
     assert TLSTurn(1) == TLSTurn(1)
+
+
+def test_content_is_said_by_the_client():
+    assert Content(1, b"", 0, by_data=True, ended=True).speaker == "C"

@@ -38,3 +38,7 @@ def test_a_result_sorts_its_recipients_by_verdict_and_keeps_their_order():
     assert (list(result.refused), list(result.deferred), list(result.unknown)) == (["a"], ["d"], ["c"])
     assert pickle.loads(pickle.dumps(result)) == result
     assert "accepted" in repr(result)
+
+
+def test_verdicts_have_names():
+    assert [verdict.value for verdict in Verdict] == ["accepted", "refused", "deferred", "unknown"]

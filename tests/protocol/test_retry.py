@@ -45,6 +45,12 @@ def test_a_number_out_of_range_is_refused(wrong):
         Retry(**wrong)
 
 
+def test_the_least_of_everything_is_in_range():
+    retry = Retry(1, 0, factor=1, max_delay=0, jitter=0)
+    assert retry.pause(1) is None
+    assert Retry(2, 0, factor=1, max_delay=0, jitter=1).pause(1) == 0
+
+
 def test_a_policy_is_a_value():
     assert Retry() == Retry(3, 1.0)
     assert Retry() != Retry(4)

@@ -61,6 +61,7 @@ def test_steps_that_nobody_wants_to_decide_are_granted():
         (c.Mail(None), False, None),
         (c.Vrfy("a"), False, None),
         (c.Expn("a"), False, say.NOT_IMPLEMENTED),
+        (c.Expn("a"), True, say.NOT_IMPLEMENTED),
         (OWN, True, say.NOT_IMPLEMENTED),
         (XCLIENT, False, say.NOT_IMPLEMENTED),
         (XCLIENT, True, None),

@@ -126,3 +126,14 @@ def test_the_text_of_a_record_is_read_when_on_login_gives_it():
         assert checked("on_login", answer) is answer
     with pytest.raises(ParseError):
         checked("on_login", "scrypt$")
+
+
+def test_the_hooks_are_these():
+    steps = {"on_connect", "on_hello", "on_login", "on_mail", "on_rcpt", "on_message", "on_body"}
+    assert steps | {"on_command", "on_reset", "on_close"} == HOOKS
+
+
+def test_a_name_that_a_trusted_proxy_told_is_the_clients():
+    facts = session(b"EHLO proxy.example\r\n")
+    facts.told = {"HELO": "c.example"}
+    assert facts.hello_name == "c.example"

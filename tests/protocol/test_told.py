@@ -47,6 +47,8 @@ class Dialogue:
         ({"ADDR": "192.0.2.7"}, ("192.0.2.7", 0)),
         ({"ADDR": "192.0.2.7", "PORT": "[UNAVAILABLE]"}, ("192.0.2.7", 0)),
         ({"ADDR": "IPV6:2001:db8::1", "PORT": "x"}, ("2001:db8::1", 0)),
+        ({"ADDR": "ipv6:2001:db8::1"}, ("2001:db8::1", 0)),
+        ({"PORT": "4000"}, ("127.0.0.1", 5)),
         ({"ADDR": "[UNAVAILABLE]"}, ("127.0.0.1", 5)),
         ({"ADDR": "no address"}, ("127.0.0.1", 5)),
         ({"NAME": "c.example"}, ("127.0.0.1", 5)),
@@ -67,7 +69,7 @@ def test_xclient_says_where_the_client_connected_to():
 def test_a_second_xclient_changes_what_it_names():
     facts = session()
     take_told(facts, c.XClient({"ADDR": "192.0.2.7", "PORT": "4000", "NAME": "c.example"}))
-    take_told(facts, c.XClient({"NAME": "[TEMPUNAVAIL]", "HELO": "h.example"}))
+    take_told(facts, c.XClient({"NAME": "[tempunavail]", "HELO": "h.example"}))
     assert facts.peer == ("192.0.2.7", 4000)
     assert facts.told == {"ADDR": "192.0.2.7", "PORT": "4000", "NAME": "", "HELO": "h.example"}
 

@@ -240,6 +240,9 @@ class TestValue:
     def test_text_is_read_and_written(self, text):
         assert str(Transcript.parse(text)) == text.replace("\r", "").rstrip("\n")
 
+    def test_empty_lines_are_kept_but_for_those_at_the_end(self):
+        assert str(Transcript.parse("\n# a\n\nC: NOOP\n\n")) == "\n# a\n\nC: NOOP"
+
     def test_what_follows_goes_behind_what_was_read(self):
         transcript = Transcript.parse("C: NOOP")
         transcript.reply(b"250 Ok")

@@ -119,3 +119,16 @@ def test_what_is_no_line_of_a_transcript_is_refused(text):
 def test_an_entry_that_has_no_text_form_cannot_be_made(make):
     with pytest.raises(ParseError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("C: <12 octets of content>", ContentSize),
+        ("C: <12 octets of CONTENT>", Line),
+        ("C: [12 octets of content>", Line),
+    ],
+)
+def test_only_the_very_words_are_the_size_of_content(text, kind):
+    entry = parse_entry(text)
+    assert (type(entry), str(entry)) == (kind, text)

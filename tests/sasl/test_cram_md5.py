@@ -1,6 +1,7 @@
 """CRAM-MD5 in both roles, with the exchanges of RFC 2195 and RFC 4954."""
 
 import hashlib
+import hmac
 from base64 import b64decode
 
 import pytest
@@ -48,6 +49,16 @@ def test_wrong_secret_or_unknown_user(serve, secret):
 
 def test_nobody_gets_in_with_what_unknown_users_are_compared_to(serve, log_in):
     assert log_in("CRAM-MD5", None, {"username": "tim", "password": "nobody"})[0] is None
+
+
+@pytest.mark.parametrize("secret", ["", b""])
+def test_an_empty_secret_lets_nobody_in(secret):
+    exchange = server_mechanism("CRAM-MD5")
+    challenge = next(exchange).octets
+    exchange.send(b"tim " + hmac.new(b"", challenge, hashlib.md5).hexdigest().encode())
+    with pytest.raises(StopIteration) as end:
+        exchange.send(secret)
+    assert end.value.value is None
 
 
 def test_challenges_never_repeat():

@@ -42,3 +42,9 @@ def test_anonymous_tells_no_more_than_255_characters(serve):
         serve("ANONYMOUS", b"e" * 256)
     with pytest.raises(ParseError):
         client_mechanism("ANONYMOUS", username="e" * 256).start()
+
+
+@pytest.mark.parametrize(("name", "credential"), [("EXTERNAL", "certificate"), ("ANONYMOUS", "nothing")])
+def test_what_they_are_called_and_live_by(name, credential):
+    mechanism = client_mechanism(name).mechanism
+    assert (mechanism.name, mechanism.credential) == (name, credential)

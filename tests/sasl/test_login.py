@@ -72,3 +72,7 @@ def test_a_challenge_too_many_is_refused():
     client.respond(b"2")
     with pytest.raises(ParseError, match="after LOGIN was complete"):
         client.respond(b"3")
+
+
+def test_it_shows_the_password_as_it_is():
+    assert client_mechanism("LOGIN", username="user", password="pass").mechanism.plaintext
