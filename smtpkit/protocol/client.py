@@ -1,6 +1,6 @@
 """The client's side of a connection: commands and content in, octets out; octets in, replies out."""
 
-from smtpkit.errors import LocalProtocolError, ParseError
+from smtpkit.errors import ParseError
 from smtpkit.protocol.client_state import GREETING, MAY_BE_FOLLOWED, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
 from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
@@ -35,6 +35,7 @@ _MORE_FOLLOWS = frozenset({c.Bdat, c.Auth})
 _ENDS_MESSAGE = (END_OF_DATA, LAST_CHUNK)
 _UNBOUNDED = 1 << 62
 _SHOWN = 80  # octets of what came that an error shows
+_REFUSALS = (b"4", b"5")  # how their codes begin
 _WITHOUT_STATUS = frozenset({GREETING, "EHLO", "HELO", "LHLO"})  # no enhanced status code (RFC 2034 section 4)
 
 
@@ -70,7 +71,10 @@ class ClientConnection(ClientState):
 
         Raises:
             LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
+            RemoteProtocolError: a reply lies there that nobody asked for, and would be taken for the answer.
         """
+        if not self._owed and (len(self._lines) or self._assembler.incomplete):
+            self._refuse_unasked()
         if self._send_group(items):
             return
         table, out, owed, transcript = self._table, self._out, self._owed, self.transcript
@@ -109,6 +113,16 @@ class ClientConnection(ClientState):
         self._ahead = hopes.state
         self._hopes = hopes
         return True
+
+    def _refuse_unasked(self) -> None:
+        # What lies there would be taken for the answer to what is sent now.  Of 421, which a server may say at any
+        # time (RFC 5321 section 3.8), and of a refusal in the middle of content that is right.
+        code = self._assembler.code or self._lines.peek(3)
+        if code[:1] in _REFUSALS if self._ahead is State.DATA else b"421".startswith(code):
+            return
+        while self._take([], 1) is None:
+            pass  # a reply of many lines
+        raise self._violation("a reply that nobody asked for", self._lines.take(_SHOWN))
 
     def _note(self, command: c.Command, octets: bytes) -> None:
         if isinstance(command, c.Bdat):
@@ -236,7 +250,7 @@ class ClientConnection(ClientState):
             except ParseError as error:
                 if step in _LOGIN:  # a server may repeat what it was told
                     error.args, error.octets = (error.what,), b""
-                raise self._violation("what came is no reply", line) from error
+                raise self._violation(f"what came is no reply: {error.what}", line or b"\r\n") from error
             if reply is not None:
                 if step in _MOVES_ON and reply.code < 300:
                     owed.popleft()
@@ -341,7 +355,7 @@ class ClientConnection(ClientState):
             LocalProtocolError: TLS can begin with the connection or after STARTTLS only.
         """
         if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
-            raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
+            raise self._out_of_order("tls_established()")
         self.tls = facts
         self.capabilities = NOTHING
         self.transport = Transport.READ

@@ -180,9 +180,10 @@ class ClientState:
         return verb not in NOT_COMMANDS and verb != LAST_CHUNK and self.missing(verb) is None
 
     def _violation(self, what: str, octets: bytes, expected: str = "") -> RemoteProtocolError:
-        state, waiting = self.state.value, self.waiting_for
+        state, waiting = self.state, self.waiting_for
         self._close()
-        expected = expected or (f"a reply to {waiting}" if self._owed else "nothing")
-        if waiting == "AUTH":
+        if not expected:
+            expected = "the greeting" if waiting == GREETING else f"a reply to {waiting}" if self._owed else "nothing"
+        if waiting == "AUTH" or state is State.AUTH:
             octets = b"<hidden>"  # a server may repeat what it was told
-        return RemoteProtocolError(what, state=state, expected=expected, received=octets)
+        return RemoteProtocolError(what, state=state.value, expected=expected, received=octets)

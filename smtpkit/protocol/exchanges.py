@@ -188,16 +188,16 @@ def one_message(
         yield from opening(client, name, tls=tls, credentials=credentials, allow_auth_in_clear=in_clear, server=server)
         result = yield from sending.exchange()
     except SMTPError:
-        if client.idle:
-            yield from _leave()
+        yield from _leave(client)
         raise
-    yield from _leave()
+    yield from _leave(client)
     return result
 
 
-def _leave() -> "Generator[Wanted, Any, None]":
-    with suppress(SMTPError):
-        yield from quit_session()
+def _leave(client: "ClientConnection") -> "Generator[Wanted, Any, None]":
+    if client.idle and client.closing is None:
+        with suppress(SMTPError):
+            yield from quit_session()
 
 
 def _secured(client: "ClientConnection", name: str, tls: str, *, fall_back: bool) -> "Generator[Wanted, Any, None]":

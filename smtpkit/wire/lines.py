@@ -138,6 +138,12 @@ class LineBuffer:
             self._empty()
         return octets
 
+    def peek(self, size: int) -> bytes:
+        """Up to `size` octets, which stay unread."""
+        if self._at + size > len(self._front) and self._pieces:
+            self._join_pieces()
+        return self._front[self._at : self._at + size]
+
     def take_all(self) -> bytes:
         """All unread octets."""
         if self._pieces:

@@ -14,7 +14,7 @@ from smtpkit.errors import (
     ReplyError,
     TLSError,
 )
-from smtpkit.protocol import ClientConfig, ClientConnection, Credentials, TLSFacts
+from smtpkit.protocol import ClientConfig, ClientConnection, ConnectionClosed, Credentials, TLSFacts
 from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.exchanges import (
     command,
@@ -331,6 +331,32 @@ def test_leave_is_taken_after_a_refusal_too(play, new):
         play(new, session(new), [*BEGUN, *TRANSACTION, *refused])
 
 
-def test_but_not_of_a_server_that_is_gone(play, new):
+def test_but_not_of_a_server_that_has_taken_its_own(play, new):
+    with pytest.raises(ReplyError, match="421 Later"):
+        play(new, session(new), ["S: 220 mx", "C: EHLO c.example", "S: 421 Later"])
+
+
+def test_nor_behind_a_message_where_the_line_broke_within_its_answers():
+    core = greeted(lmtp=True)
+    exchange = one_message(core, NAME, Sending(core, "a@a.example", ["b@b.example", "c@c.example"], b"", {}))
+    group, answers = None, [b"250 mx\r\n", *[b"250 Ok\r\n"] * 3, b"354 Go on\r\n", b"250 Taken\r\n"]
+    next(exchange)
+    group = exchange.send([core.greeting])
+    for octets in answers:
+        core.send(*group)
+        core.receive_data(octets)
+        replies = []
+        if core.take_replies(replies) is None:
+            group = exchange.send(replies)
+    core.receive_data(b"")
+    assert isinstance(core.next_event(), ConnectionClosed)
+    lost = ConnectionLost("the line broke")
+    lost.replies = tuple(replies)
+    with pytest.raises(StopIteration) as end:  # with no QUIT, which could not be said
+        exchange.throw(lost)
+    assert [outcome.verdict.value for outcome in end.value.value.recipients.values()] == ["accepted", "unknown"]
+
+
+def test_nor_of_one_that_is_gone(play, new):
     with pytest.raises(ConnectionLost):
         play(new, session(new), [*BEGUN, *TRANSACTION, "S: <eof>"])

@@ -146,6 +146,18 @@ def test_a_piece_is_given_back_as_it_came_where_nothing_was_read_of_it():
     assert buffer.take_all() is piece
 
 
+def test_what_is_peeked_at_stays_unread():
+    buffer = LineBuffer()
+    assert buffer.peek(3) == b""
+    buffer.feed(b"a\r\n25")
+    assert buffer.next_line(100) == b"a"
+    assert buffer.peek(3) == b"25"
+    buffer.feed(b"0 ok\r")
+    buffer.feed(b"\n")
+    assert (buffer.peek(3), buffer.peek(1), len(buffer)) == (b"250", b"2", 8)
+    assert buffer.next_line(100) == b"250 ok"
+
+
 def test_counted_octets_may_end_within_a_crlf():
     buffer = LineBuffer()
     for piece in (b"ab\r", b"\n", b"NOOP\r\n"):
