@@ -129,7 +129,9 @@ class ServerConnection(ServerSteps):
             LocalProtocolError: there is nothing to refuse, or the reply is positive.
         """
         if reply is not None and reply.code < 400:
-            raise LocalProtocolError("reject() with a reply that does not refuse", received=str(reply))
+            raise LocalProtocolError(
+                "reject() with a reply that does not refuse", expected="4yz or 5yz", received=str(reply)
+            )
         if self.unanswered is None and self._content is not None:
             reply = reply if reply is None else self._with_status(None, reply)
             self._content.refusal = self._content.refusal or reply or say.INTERNAL_ERROR
@@ -151,7 +153,7 @@ class ServerConnection(ServerSteps):
         """
         event = self._undecided("supply()")
         if type(event) not in QUESTIONS:
-            raise LocalProtocolError("supply() is for the questions of SASL", received=repr(event))
+            raise self._misfit("supply() is for the questions of SASL", event)
         self.unanswered = None
         self._answer_question(secret)
 
@@ -163,7 +165,7 @@ class ServerConnection(ServerSteps):
         """
         event = self._undecided("answer()")
         if not self.config.lmtp or type(event) is not BodyChunk:
-            raise LocalProtocolError("answer() is for the end of an LMTP message", received=repr(event))
+            raise self._misfit("answer() is for the end of an LMTP message", event)
         if any(reply.is_intermediate for reply in replies):
             raise LocalProtocolError("answer() with a reply that decides nothing", expected="2yz, 4yz or 5yz")
         if len(replies) != len(self.recipients):
@@ -186,7 +188,8 @@ class ServerConnection(ServerSteps):
             LocalProtocolError: TLS can begin with the connection or after STARTTLS only.
         """
         if self.state is not State.GREETING and self.transport is not Transport.START_TLS:
-            raise LocalProtocolError("tls_established() where TLS cannot begin", state=self.state.value)
+            expected = "tls_established() before the greeting, or after STARTTLS was accepted"
+            raise LocalProtocolError("TLS cannot begin here", state=self.state.value, expected=expected)
         self.tls = facts
         if self.config.auth is not None:
             self._withheld, self._certificate_identity = self.config.auth.withheld(facts)

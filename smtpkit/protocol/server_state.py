@@ -9,6 +9,7 @@ from smtpkit.protocol.refusals import ERRORS, Budget
 from smtpkit.protocol.standard_replies import usual_status, without_status
 from smtpkit.protocol.states import LMTP_REFUSALS, SMTP_REFUSALS, State
 from smtpkit.protocol.utf8_replies import spelled
+from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 from smtpkit.wire.lines import LineBuffer
 from smtpkit.wire.replies import Reply
@@ -207,7 +208,10 @@ class ServerState:
     def _acceptance(self, event: "Event | None", reply: Reply) -> Reply:
         # The application's reply as it is to be said, if it accepts.
         if reply.code >= 400 or reply.is_intermediate != self._standard.is_intermediate:
-            raise LocalProtocolError("accept() with a reply that does not accept", received=str(reply))
+            expected = "3yz" if self._standard.is_intermediate else "2yz"
+            raise LocalProtocolError(
+                "accept() with a reply that does not accept", expected=expected, received=str(reply)
+            )
         if type(event) not in _HELLO:
             return self._own(event, reply)
         if reply.code != 250 or len(reply.lines) > 1:
@@ -223,6 +227,10 @@ class ServerState:
         if reply.text.isascii():
             return reply
         return spelled(event, reply, smtputf8=self._smtputf8)
+
+    def _misfit(self, what: str, event: "Event") -> LocalProtocolError:
+        usual = "supply()" if type(event) in QUESTIONS else "accept()"
+        return LocalProtocolError(what, expected=f"{usual} or reject()", received=repr(event))
 
     def _with_status(self, event: "Event | None", reply: Reply) -> Reply:
         # RFC 2034 section 4: each reply has a code, but a greeting, a 3yz, and what answers EHLO, HELO or LHLO.

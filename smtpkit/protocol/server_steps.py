@@ -101,7 +101,7 @@ class ServerSteps(AuthSteps):
 
     def _refuse_step(self, command: c.Command, reply: Reply) -> Answered:
         self._budget.step_refused()
-        return self._answer(command, reply)
+        return self._answer(command, self._with_status(command, reply))  # a check of the application's has perhaps none
 
     def _do_data(self, command: c.Data) -> "Stepped":
         assert self._mail is not None

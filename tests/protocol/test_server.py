@@ -513,7 +513,7 @@ class TestMisuse:
     def test_accepting_data_with_what_is_not_354(self):
         play = ready(decisions={c.Data: None})
         play.say(TRANSACTION + b"DATA\r\n")
-        with pytest.raises(LocalProtocolError):
+        with pytest.raises(LocalProtocolError, match="expected 3yz"):
             play.core.accept(Reply(250))
         play.core.accept(Reply(354, "go on"))
         assert play.core.data_to_send().endswith(b"354 go on\r\n")
@@ -524,6 +524,23 @@ class TestMisuse:
         play.say(b"MAIL FROM:<>\r\n")
         with pytest.raises(LocalProtocolError, match="does not refuse"):
             play.core.reject(reply)
+
+    @pytest.mark.parametrize(
+        ("call", "expected"),
+        [
+            (lambda core: core.accept(Reply(550)), "2yz"),
+            (lambda core: core.reject(Reply(250)), "4yz or 5yz"),
+            (lambda core: core.supply("secret"), "accept() or reject()"),
+            (lambda core: core.answer([Reply(250)]), "accept() or reject()"),
+            (lambda core: core.tls_established(FACTS), "before the greeting, or after STARTTLS"),
+        ],
+    )
+    def test_what_may_not_be_called_is_told_what_may(self, call, expected):
+        play = ready(decisions={c.Mail: None})
+        play.say(b"MAIL FROM:<>\r\n")
+        with pytest.raises(LocalProtocolError) as info:
+            call(play.core)
+        assert expected in info.value.expected
 
     def test_supplying_what_nobody_asked_for(self):
         play = ready(decisions={c.Mail: None})

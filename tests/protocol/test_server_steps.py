@@ -604,3 +604,12 @@ def test_content_is_recorded_however_it_comes(framing):
     shown = str(transcript)
     assert "hi" in shown
     assert "NOOP" in shown
+
+
+def test_the_refusal_of_an_extension_has_an_enhanced_status_code_as_any_other():
+    own = Extension(
+        "X-TAGS", mail_parameters=["X-A"], rcpt_parameters=["X-B"], check=lambda parameters, words: Reply(504, "No")
+    )
+    play = ready(config(extensions=["ENHANCEDSTATUSCODES", own]))
+    assert play.say(b"MAIL FROM:<> X-A=1\r\n") == b"504 5.5.4 No\r\n"
+    assert play.say(b"MAIL FROM:<>\r\nRCPT TO:<a@b.example> X-B=1\r\n").endswith(b"504 5.5.4 No\r\n")
