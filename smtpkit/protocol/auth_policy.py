@@ -1,5 +1,6 @@
 """Who may log in to a server, by which mechanisms, and whether one must."""
 
+from smtpkit.sasl.facts import ITERATIONS
 from smtpkit.sasl.questions import VerifyToken
 from smtpkit.wire.value import Value
 
@@ -78,7 +79,7 @@ class AuthPolicy(Value):
         tokens: "Callable[[VerifyToken], Any] | None" = None,
         certificate_identity: "Callable[[TLSFacts], str | None] | None" = None,
         salt_secret: bytes | None = None,
-        iterations: int = 10_000,
+        iterations: int = ITERATIONS,
     ) -> None:
         if attempts < 1 or iterations < 1:
             raise ValueError(f"attempts and iterations must be 1 or more, not {attempts} and {iterations}")

@@ -6,6 +6,7 @@ from smtpkit.wire.dialect import STANDARD, Dialect
 from smtpkit.wire.extension_commands import COMMANDS
 from smtpkit.wire.parameter_values import MOST_SOLICITATION
 from smtpkit.wire.parameters import PARAMETERS, ParameterCodec
+from smtpkit.wire.strings import is_keyword
 from smtpkit.wire.value import Value
 
 __all__ = ["DEFAULT_EXTENSIONS", "EXTENSIONS", "OWNERS", "Extension", "Owners", "dialect_of"]
@@ -187,8 +188,7 @@ def _add(known: "dict[str, Any]", added: "Mapping[str, Any]") -> None:
 
 
 def _word(word: str, what: str) -> str:
-    letters = word.replace("-", "")
-    if not (letters.isalnum() and word.isascii()) or word[0] == "-":
+    if not is_keyword(word):
         raise ValueError(f"{word!r} is no {what}: letters, digits and hyphens, not a hyphen first")
     return word.upper()
 

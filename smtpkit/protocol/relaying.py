@@ -17,6 +17,7 @@ from smtpkit.protocol.outgoing import as_group
 from smtpkit.protocol.received import received
 from smtpkit.wire.commands import Data, Mail, Rcpt
 from smtpkit.wire.replies import Reply
+from smtpkit.wire.strings import MOST_OCTETS
 
 __all__ = ["LOST", "ONE_RECIPIENT", "Passage", "Source", "Transit", "failure", "passed"]
 
@@ -48,7 +49,6 @@ _NO_UTF8 = Reply(550, "The next server takes no internationalized messages", "5.
 # What a relay may leave out where the next server does not offer it: SIZE is an estimate, 8-bit content is looked for,
 # AUTH is a hint (RFC 4954 section 5), and a priority holds for this hop (RFC 6710 section 4.3).
 _MAY_BE_LEFT_OUT = frozenset({"SIZE", "BODY", "AUTH", "MT-PRIORITY"})
-_MOST_OCTETS = 10**20 - 1  # SIZE has 20 digits (RFC 1870 section 3)
 _ADDED = 512  # octets of a Received field, nearly always
 
 
@@ -120,7 +120,7 @@ class Transit:
             sender = command.reverse_path
             raise ReplyError(_NO_UTF8 if sender is None or sender.is_ascii else _NO_UTF8_ADDRESS)
         if "SIZE" in parameters:
-            parameters["SIZE"] = min(parameters["SIZE"] + _ADDED, _MOST_OCTETS)
+            parameters["SIZE"] = min(parameters["SIZE"] + _ADDED, MOST_OCTETS)
         return Mail(command.reverse_path, _onward(client, parameters), client.config.dialect.mail)
 
     def rcpt(self, client: "ClientConnection", command: Rcpt, session: "SessionFacts") -> Rcpt:

@@ -6,6 +6,7 @@ from smtpkit.protocol.limits import AUTH_LINE
 from smtpkit.protocol.server_state import Reading, ServerState
 from smtpkit.protocol.states import INTERMEDIATE, RESPONSE
 from smtpkit.sasl import Challenge, FetchSecret, server_mechanism
+from smtpkit.wire.extension_commands import decode_base64
 from smtpkit.wire.replies import Reply
 
 __all__ = ["RESPONSE_LIMIT", "AuthSteps", "ServerLogin"]
@@ -45,13 +46,11 @@ class ServerLogin:
 
     def line(self, line: bytes) -> "Reply | Question":
         """The step that the client's next line leads to; without CRLF, "*" cancels."""
-        from binascii import Error, a2b_base64
-
         if line == b"*":
             return say.AUTH_CANCELLED
         try:
-            response = a2b_base64(line, strict_mode=True)
-        except Error:
+            response = decode_base64(line)
+        except ParseError:
             return say.AUTH_SYNTAX
         return self._step(response)
 

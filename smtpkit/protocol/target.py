@@ -2,6 +2,7 @@
 
 from smtpkit.protocol.credentials import Credentials
 from smtpkit.wire.literals import is_address_literal
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 __all__ = ["Target"]
@@ -178,7 +179,7 @@ def _authority(netloc: str) -> "tuple[str, str, int | None]":
         host, _, port = address.partition(":")
         if "[" in host or "]" in host:
             raise ValueError("brackets in a URL stand around all of the host")
-    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) <= _HIGHEST_PORT):
+    if port and not (is_number(port, 5) and 0 < int(port) <= _HIGHEST_PORT):
         raise ValueError(f"what stands behind the host and its colon is no port, a number from 1 to {_HIGHEST_PORT}")
     return user, host, int(port) if port else None
 

@@ -1,6 +1,7 @@
 """The lines of a transcript as values, each with its text form, from which it is read back without loss."""
 
 from smtpkit.errors import ParseError
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 __all__ = ["CLIENT", "SERVER", "Comment", "ContentSize", "Line", "TLSStarted", "parse_entry"]
@@ -161,9 +162,9 @@ def _spoken(speaker: str, text: str) -> "Line | ContentSize":
 def _size_in(text: str) -> int | None:
     before, after = _SIZE
     digits = text[len(before) : -len(after)]
-    if not (text.startswith(before) and text.endswith(after) and digits.isascii() and digits.isdigit()):
+    if not (text.startswith(before) and text.endswith(after) and is_number(digits, 19)) or digits[0] == "0":
         return None
-    return int(digits) if digits[0] != "0" and len(digits) < 20 else None
+    return int(digits)
 
 
 def _escaped(octets: bytes) -> str:

@@ -2,6 +2,7 @@
 
 __all__ = ["is_slow", "keys_for", "settle"]
 
+from smtpkit.sasl.facts import ITERATIONS
 from smtpkit.sasl.questions import FetchSecret, VerifyPassword
 
 TYPE_CHECKING = False
@@ -9,8 +10,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.sasl.scram_keys import ScramKeys
-
-ITERATIONS = 10_000  # what SCRAM announces for a password that is stored as such
 
 
 def is_slow(question: "Any", answer: "Any") -> bool:

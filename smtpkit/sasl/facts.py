@@ -1,9 +1,12 @@
 """What a mechanism may need to know from outside, one record for each role."""
 
-__all__ = ["ClientFacts", "ServerFacts"]
+__all__ = ["ITERATIONS", "ClientFacts", "ServerFacts"]
 
 from smtpkit.errors import ParseError
 from smtpkit.wire.value import Value
+
+ITERATIONS = 10_000
+"""How often SCRAM hashes a password that is stored as such."""
 
 
 class ClientFacts(Value):
@@ -96,7 +99,7 @@ class ServerFacts(Value):
         *,
         channel_binding: bytes | None = None,
         certificate_identity: str | None = None,
-        iterations: int = 10_000,
+        iterations: int = ITERATIONS,
         salt_secret: bytes | None = None,
         nonce: str | None = None,
     ) -> None:

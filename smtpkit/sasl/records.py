@@ -7,8 +7,10 @@ from contextlib import suppress
 from os import urandom
 
 from smtpkit.errors import ParseError
+from smtpkit.sasl.facts import ITERATIONS
 from smtpkit.sasl.messages import same
 from smtpkit.sasl.saslprep import saslprep
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 TYPE_CHECKING = False
@@ -61,7 +63,7 @@ class PasswordRecord(Value):
             ParseError: it is not that; the text is not shown.
         """
         scheme, *numbers, salt, digest = parts if len(parts := text.split("$")) > 2 else ["", "", ""]
-        if not all(number.isascii() and number.isdecimal() and len(number) < 11 for number in numbers):
+        if not all(is_number(number, 10) for number in numbers):
             raise _no_record()
         try:
             octets = [a2b_base64(part, strict_mode=True) for part in (salt, digest)]
@@ -98,7 +100,7 @@ def make_record(password: str, scheme: str = "scrypt", *, cost: int | None = Non
     if scheme.startswith("SCRAM-"):
         from smtpkit.sasl.scram_keys import ScramKeys
 
-        return str(ScramKeys.derive(password, scheme, iterations=cost or 10_000, salt=salt))
+        return str(ScramKeys.derive(password, scheme, iterations=cost or ITERATIONS, salt=salt))
     if scheme == _SCRYPT:
         parameters: tuple[int, ...] = (cost or _SCRYPT_COST, _BLOCKS, _LANES)
     else:

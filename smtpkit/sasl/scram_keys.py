@@ -6,8 +6,10 @@ from binascii import a2b_base64, b2a_base64
 from os import urandom
 
 from smtpkit.errors import ParseError
+from smtpkit.sasl.facts import ITERATIONS
 from smtpkit.sasl.messages import same
 from smtpkit.sasl.saslprep import saslprep
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 _HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
@@ -42,7 +44,7 @@ class ScramKeys(Value):
 
     @classmethod
     def derive(
-        cls, password: str, mechanism: str = "SCRAM-SHA-256", *, iterations: int = 10_000, salt: bytes | None = None
+        cls, password: str, mechanism: str = "SCRAM-SHA-256", *, iterations: int = ITERATIONS, salt: bytes | None = None
     ) -> "ScramKeys":
         """The keys of a password; a `salt` of None makes a random one.
 
@@ -66,7 +68,7 @@ class ScramKeys(Value):
         try:
             mechanism, spent, keys = text.split("$")
             iterations, salt = spent.split(":")
-            if not iterations.isdecimal():
+            if not is_number(iterations, 10):
                 raise ValueError
             stored, server = keys.split(":")
             return cls(

@@ -5,6 +5,7 @@ __all__ = ["ClientFirst", "base64", "read_client_final", "read_server_final", "r
 from binascii import a2b_base64, b2a_base64
 
 from smtpkit.sasl.messages import malformed, read_saslname, read_text
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 _DIGITS = 9  # of a number of iterations: more than anybody would wait for
@@ -60,7 +61,7 @@ def read_server_first(message: bytes, client_nonce: str) -> tuple[str, bytes, in
     _check_nonce(nonce)
     if not nonce.startswith(client_nonce) or nonce == client_nonce:
         raise malformed("the server's nonce does not go on from the client's")
-    if not (iterations.isascii() and iterations.isdecimal()) or iterations[0] == "0" or len(iterations) > _DIGITS:
+    if not is_number(iterations, _DIGITS) or iterations[0] == "0":
         raise malformed("SCRAM wants a number of iterations")
     return nonce, _octets(salt), int(iterations)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from smtpkit.errors import ParseError
 from smtpkit.wire.capability_values import READERS
 from smtpkit.wire.replies import Reply
+from smtpkit.wire.strings import is_keyword
 
 __all__ = ["Capabilities", "ehlo_reply"]
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     Readers = Mapping[str, Callable[[tuple[str, ...]], Any]]
 
 _LINE_TEXT = 506  # octets of a reply line without code, separator and CRLF
-_LETTERS_DIGITS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 class Capabilities(Mapping[str, tuple[str, ...]]):
@@ -142,7 +142,7 @@ def ehlo_reply(domain: str, greeting: str, keywords: "Iterable[tuple[str, Sequen
         raise ParseError("not the name of a server", domain)
     lines = [f"{domain} {greeting}" if greeting else domain]
     for keyword, parameters in keywords:
-        if not _is_keyword(keyword):
+        if not is_keyword(keyword):
             raise ParseError("not an EHLO keyword", keyword, expected='(ALPHA / DIGIT) *(ALPHA / DIGIT / "-")')
         for parameter in parameters:
             if not _is_visible(parameter):
@@ -152,10 +152,6 @@ def ehlo_reply(domain: str, greeting: str, keywords: "Iterable[tuple[str, Sequen
         if len(line) > _LINE_TEXT:
             raise ParseError("a line of the EHLO reply is longer than 512 octets", line)
     return Reply(250, lines)
-
-
-def _is_keyword(word: str) -> bool:
-    return word[:1] in _LETTERS_DIGITS and _LETTERS_DIGITS.issuperset(word.replace("-", ""))
 
 
 def _is_visible(word: str) -> bool:

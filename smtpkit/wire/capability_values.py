@@ -3,6 +3,7 @@
 from smtpkit.errors import ParseError
 from smtpkit.wire.date_times import is_date_time
 from smtpkit.wire.parameter_values import solicitation_keywords
+from smtpkit.wire.strings import SIZE_DIGITS, is_number
 from smtpkit.wire.value import Value
 
 __all__ = ["READERS", "HoldLimits"]
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_SIZE_DIGITS = 20  # RFC 1870 section 3
 _LIMITS = frozenset({"MAILMAX", "RCPTMAX", "RCPTDOMAINMAX"})  # RFC 9422 section 4
 _LIMIT_NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -42,9 +42,9 @@ class HoldLimits(Value):
 
 
 def _read_size(words: tuple[str, ...]) -> int | None:
-    # 0 says that there is no fixed limit; None that nothing is known.
+    # 0 says that there is no fixed limit; None that nothing is known, as of more than MAIL could declare.
     digits = words[0] if words else ""
-    return int(digits) if _is_number(digits, _SIZE_DIGITS) else None
+    return int(digits) if is_number(digits, SIZE_DIGITS) else None
 
 
 def _read_names(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def _read_limits(words: tuple[str, ...]) -> dict[str, int]:
         if not (name and _LIMIT_NAME.issuperset(name)) or not _is_limit_value(value if equals else "-"):
             return {}
         name = name.upper()
-        if name in _LIMITS and _is_number(value, 6) and value[0] != "0":
+        if name in _LIMITS and is_number(value, 6) and value[0] != "0":
             limits[name] = min(int(value), limits.get(name, int(value)))
     return limits
 
@@ -73,13 +73,13 @@ def _read_deliver_by(words: tuple[str, ...]) -> int | None:
     least = words[0].partition(",")[0] if words else ""
     if not least:
         return None
-    if not _is_number(least, 9):
+    if not is_number(least, 9):
         raise ParseError("bad DELIVERBY", " ".join(words), expected="seconds, at most nine digits")
     return int(least)
 
 
 def _read_hold_limits(words: tuple[str, ...]) -> HoldLimits:
-    if len(words) != 2 or not _is_number(words[0], 9):
+    if len(words) != 2 or not is_number(words[0], 9):
         raise ParseError("bad FUTURERELEASE", " ".join(words), expected="seconds, then a date-time of RFC 3339")
     return HoldLimits(int(words[0]), words[1])
 
@@ -92,10 +92,6 @@ def _read_profile(words: tuple[str, ...]) -> str | None:
 def _read_solicitation(words: tuple[str, ...]) -> tuple[str, ...]:
     # Keywords that the server will not take, for all of its recipients (RFC 3865 section 2.2).
     return solicitation_keywords(",".join(words), "NO-SOLICITING") if words else ()
-
-
-def _is_number(digits: str, most: int) -> bool:
-    return 0 < len(digits) <= most and digits.isascii() and digits.isdigit()
 
 
 READERS: "dict[str, Callable[[tuple[str, ...]], Any]]" = {

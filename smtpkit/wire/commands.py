@@ -36,6 +36,7 @@ from smtpkit.wire.extension_commands import (
     XForward,
 )
 from smtpkit.wire.parameters import parse_parameters
+from smtpkit.wire.strings import SIZE_DIGITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,9 +151,10 @@ def parse_command(line: bytes, *, smtputf8: bool = False, strict: bool = True, d
         return _parse_tolerantly(clean, smtputf8, dialect)
 
 
-# What parse_parameters gets is ASCII without control characters; the rest it checks itself.
+# What parse_parameters gets is ASCII without control characters; the rest it checks itself.  Most clients declare the
+# size, and nothing else.
 _END = r">(?: ([!-~ ]++))?(?:\r\n)?\Z"
-_MAIL_END = r">(?: SIZE=([0-9]{1,20}+)| ([!-~ ]++))?(?:\r\n)?\Z"  # most clients declare the size, and nothing else
+_MAIL_END = rf">(?: SIZE=([0-9]{{1,{SIZE_DIGITS}}}+)| ([!-~ ]++))?(?:\r\n)?\Z"
 _match_mail = re.compile(rf" [Ff][Rr][Oo][Mm]:<(?:{ASCII_MAILBOX})?{_MAIL_END}").match
 _match_rcpt = re.compile(rf" [Tt][Oo]:<{ASCII_MAILBOX}{_END}").match
 _new = object.__new__

@@ -6,7 +6,7 @@ from smtpkit.errors import ParseError
 from smtpkit.wire.addresses import domain_or_literal
 from smtpkit.wire.command import Command
 from smtpkit.wire.path_commands import Mail, Rcpt
-from smtpkit.wire.strings import WORD, check_no_controls, unquote, write_string
+from smtpkit.wire.strings import MOST_OCTETS, SIZE_DIGITS, WORD, check_no_controls, unquote, write_string
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ __all__ = [
     "Rset",
     "Vrfy",
 ]
+
+_CHUNK_SIZE = rf"([0-9]{{1,{SIZE_DIGITS}}})( LAST)?"
 
 
 class _Hello(Command):
@@ -102,12 +104,12 @@ class Bdat(Command):
     def __init__(self, size: int, last: bool = False) -> None:
         self.size = size
         self.last = last
-        if not 0 <= size < 10**20:
+        if not 0 <= size <= MOST_OCTETS:
             raise ParseError("bad chunk size", str(size))
 
     @classmethod
     def parse_argument(cls, text: str) -> "Self":
-        match = re.fullmatch(r"([0-9]{1,20})( LAST)?", text, re.IGNORECASE)
+        match = re.fullmatch(_CHUNK_SIZE, text, re.IGNORECASE)
         if match is None:
             raise ParseError("bad chunk size")
         return cls(int(match[1]), match[2] is not None)

@@ -7,7 +7,7 @@ from binascii import a2b_base64, b2a_base64
 from smtpkit.errors import ParseError
 from smtpkit.wire import core_commands as core
 from smtpkit.wire.core_commands import Command
-from smtpkit.wire.strings import WORD, check_no_controls, unquote, write_string
+from smtpkit.wire.strings import WORD, check_no_controls, is_keyword, unquote, write_string
 from smtpkit.wire.xtext import xtext_decode, xtext_encode
 
 TYPE_CHECKING = False
@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-__all__ = ["COMMANDS", "HISTORIC_VERBS", "SYNTAX", "Auth", "Etrn", "StartTLS", "UnknownCommand", "XClient", "XForward"]
+__all__ = [
+    "COMMANDS",
+    "HISTORIC_VERBS",
+    "SYNTAX",
+    "Auth",
+    "Etrn",
+    "StartTLS",
+    "UnknownCommand",
+    "XClient",
+    "XForward",
+    "decode_base64",
+]
 
 HISTORIC_VERBS = frozenset(["SEND", "SOML", "SAML", "TURN", "ATRN", "BURL", "VERB", "ONEX"])
 """Verbs that once were, or belong to extensions that are not spoken here: a server answers 502, not 500."""
@@ -58,7 +69,9 @@ class Auth(Command):
         mechanism, space, response = text.partition(" ")
         if not space:
             return cls(mechanism)
-        return cls(mechanism, b"" if response == "=" else _base64(response))
+        if not response:
+            raise ParseError("no initial response behind the space", expected="= for an empty one", enhanced="5.5.2")
+        return cls(mechanism, b"" if response == "=" else decode_base64(response.encode()))
 
     def argument_text(self) -> str:
         if self.initial_response is None:
@@ -98,6 +111,23 @@ class Etrn(Command):
         return write_string(self.node)
 
 
+def decode_base64(text: bytes) -> bytes:
+    """What a client's base64 stands for (RFC 4954 section 4), of an initial response or a response.
+
+    Each value has one spelling: also the bits that padding leaves over are zero (RFC 4648 section 3.5).
+
+    Raises:
+        ParseError: it is not base64; the text is not shown.
+    """
+    try:
+        octets = a2b_base64(text, strict_mode=True)
+    except Base64Error:
+        octets = b""
+    if b2a_base64(octets, newline=False) != text:
+        raise ParseError("bad base64", enhanced="5.5.2")
+    return octets
+
+
 class _Attributes(Command):
     """XCLIENT and XFORWARD: facts about a client, told by a trusted peer (documents of Postfix).
 
@@ -117,7 +147,7 @@ class _Attributes(Command):
         if not 0 < len(self.attributes) == len(attributes) <= _MAX_ATTRIBUTES:
             raise ParseError("no, too many, or repeated attributes")
         for name, value in attributes.items():
-            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*+", name) is None:
+            if not is_keyword(name):
                 raise ParseError("bad attribute name", name)
             if len(value) > 255:
                 raise ParseError("attribute value longer than 255 characters", value)
@@ -174,17 +204,6 @@ class UnknownCommand(Command):
 
     def argument_text(self) -> str:
         return self.argument
-
-
-def _base64(text: str) -> bytes:
-    try:
-        octets = a2b_base64(text, strict_mode=True)
-    except Base64Error as error:
-        raise ParseError("bad base64", enhanced="5.5.2") from error
-    # One spelling for each value: also the bits that padding leaves over are zero.
-    if not octets or b2a_base64(octets, newline=False).decode() != text:
-        raise ParseError("bad base64", enhanced="5.5.2")
-    return octets
 
 
 _KINDS: "tuple[type[Command], ...]" = (

@@ -20,6 +20,7 @@ __all__ = [
 MOST_SOLICITATION = 1000
 """Characters that the keywords of NO-SOLICITING have together, with their commas (RFC 3865 section 2.2)."""
 
+_SOLICITATION = r"[A-Za-z][A-Za-z0-9._:-]*+(?:,[A-Za-z][A-Za-z0-9._:-]*+)*"
 _BILLION = 1_000_000_000  # seconds have at most nine digits
 
 
@@ -175,7 +176,6 @@ def solicitation_keywords(text: str, of: str = "SOLICIT") -> tuple[str, ...]:
     Raises:
         ParseError: they are not in the grammar, or too long.
     """
-    word = r"[A-Za-z][A-Za-z0-9._:-]*+"
-    if len(text) > MOST_SOLICITATION or re.fullmatch(f"{word}(?:,{word})*", text) is None:
+    if len(text) > MOST_SOLICITATION or re.fullmatch(_SOLICITATION, text) is None:
         raise ParseError(f"bad {of}", text, expected="words between commas")
     return tuple(text.split(","))

@@ -15,6 +15,7 @@ from smtpkit.wire.parameter_values import (
     ValidSince,
     solicitation_keywords,
 )
+from smtpkit.wire.strings import MOST_OCTETS, SIZE_DIGITS, is_keyword, is_number
 from smtpkit.wire.value import Value
 from smtpkit.wire.xtext import xtext_decode, xtext_encode
 
@@ -166,7 +167,7 @@ def _unknown(parameter: str, keyword: str, value: str | None) -> str | None:
 
 
 def _check_keyword(keyword: str, parameter: str = "") -> None:
-    if not (keyword.replace("-", "").isalnum() and keyword.isascii()) or keyword[0] == "-":
+    if not is_keyword(keyword):
         raise ParseError("bad parameter", parameter or keyword, expected="keyword, then perhaps =value")
 
 
@@ -203,13 +204,13 @@ def _emit_flag(value: bool) -> str:
 
 
 def _parse_size(text: str) -> int:
-    if text.isdecimal() and text.isascii() and len(text) <= 20:
+    if is_number(text, SIZE_DIGITS):
         return int(text)
-    raise ParseError("bad SIZE", text, expected="1 to 20 digits")
+    raise ParseError("bad SIZE", text, expected=f"1 to {SIZE_DIGITS} digits")
 
 
 def _is_size(value: "Any") -> bool:
-    return type(value) is int and 0 <= value < 10**20
+    return type(value) is int and 0 <= value <= MOST_OCTETS
 
 
 def _one_of(keyword: str, *words: str) -> "Callable[[str], str]":

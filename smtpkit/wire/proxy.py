@@ -8,6 +8,7 @@ the client is believed.
 import ipaddress
 
 from smtpkit.errors import ParseError
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 __all__ = ["ProxyHeader", "parse_proxy_header"]
@@ -284,7 +285,7 @@ def _checked_path(path: str) -> str:
 
 
 def _port(digits: str) -> int:
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 5 or (digits[0] == "0" and digits != "0"):
+    if not is_number(digits, 5) or (digits[0] == "0" and digits != "0"):
         raise _wrong("not a port", digits, expected="0 to 65535 without leading zeros")
     return int(digits)
 

@@ -1,6 +1,7 @@
 """Enhanced status codes: the three numbers that say more than a reply code does (RFC 2034, RFC 3463)."""
 
 from smtpkit.errors import ParseError
+from smtpkit.wire.strings import is_number
 from smtpkit.wire.value import Value
 
 __all__ = ["EnhancedStatus", "leading_status"]
@@ -94,4 +95,4 @@ def _read(text: str) -> EnhancedStatus | None:
 
 
 def _is_number(digits: str) -> bool:
-    return digits.isdigit() and len(digits) <= 3 and (digits[0] != "0" or digits == "0")
+    return is_number(digits, 3) and (digits[0] != "0" or digits == "0")

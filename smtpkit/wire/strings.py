@@ -1,10 +1,27 @@
-"""Quoted-strings, and the String that is the argument of VRFY, EXPN, NOOP, HELP and ETRN (RFC 5321 section 4.1.2)."""
+"""What the grammar has in several places: Quoted-strings and Strings (RFC 5321 section 4.1.2), keywords, numbers."""
 
 import re
 
 from smtpkit.errors import ParseError
 
-__all__ = ["QUOTED_STRING", "WORD", "check_no_controls", "quote", "unquote", "write_string"]
+__all__ = [
+    "MOST_OCTETS",
+    "QUOTED_STRING",
+    "SIZE_DIGITS",
+    "WORD",
+    "check_no_controls",
+    "is_keyword",
+    "is_number",
+    "quote",
+    "unquote",
+    "write_string",
+]
+
+SIZE_DIGITS = 20
+"""Digits of a size, that of SIZE (RFC 1870 section 3) and, by a bound of our own, that of BDAT."""
+
+MOST_OCTETS = 10**SIZE_DIGITS - 1
+"""The greatest size that can be said."""
 
 QUOTED_STRING = r'"(?:[^\x00-\x1f"\\\x7f]|\\[\x20-\x7e])*"'
 """The pattern of a Quoted-string; beyond ASCII all is allowed."""
@@ -42,3 +59,15 @@ def check_no_controls(text: str) -> None:
     """
     if re.fullmatch(r"[^\x00-\x1f\x7f\ud800-\udfff]*+", text) is None:
         raise ParseError("control character or surrogate", text)
+
+
+def is_keyword(text: str) -> bool:
+    """Whether it is letters, digits and hyphens, not a hyphen first: an ehlo-keyword, an esmtp-keyword (RFC 5321
+    sections 4.1.1.1 and 4.1.2).
+    """
+    return text.isascii() and text.replace("-", "").isalnum() and text[0] != "-"
+
+
+def is_number(text: str, most: int) -> bool:
+    """Whether it is ASCII digits, at least one and at most so many."""
+    return text.isdigit() and text.isascii() and len(text) <= most

@@ -87,6 +87,7 @@ class TestPlain:
             b"**",
             b"AHVz!ZXIAcGFzcw==",
             b"AHVzZXIAcGFzcw==A",
+            b"AHVzZXIAcGFzcx==",  # a second spelling of the same octets
         ],
     )
     def test_a_response_that_is_not_base64_is_501(self, line):

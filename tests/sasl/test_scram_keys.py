@@ -54,6 +54,7 @@ def test_salts_are_random_unless_given():
         "SCRAM-SHA-256$x:QUJD$QUJD:QUJD",
         "SCRAM-SHA-256$4_0:QUJD$QUJD:QUJD",
         "SCRAM-SHA-256$0:QUJD$QUJD:QUJD",
+        "SCRAM-SHA-256$\u0664:QUJD$QUJD:QUJD",
         "SCRAM-SHA-256$1:$QUJD:QUJD",
         "SCRAM-SHA-256$1:QUJ$QUJD:QUJD",
         "SCRAM-MD5$1:QUJD$QUJD:QUJD",

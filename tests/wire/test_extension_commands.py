@@ -14,6 +14,7 @@ from smtpkit.wire.extension_commands import (
     UnknownCommand,
     XClient,
     XForward,
+    decode_base64,
 )
 
 WRITTEN = [
@@ -104,3 +105,17 @@ def test_the_syntax_of_every_known_verb_is_told():
 def test_what_could_not_be_sent_is_not_made(make):
     with pytest.raises(ParseError):
         make()
+
+
+def test_base64_has_one_spelling_for_each_value():
+    assert decode_base64(b"AGEAYg==") == b"\0a\0b"
+    assert decode_base64(b"") == b""
+    for wrong in (b"AGEAYh==", b"AGEAYg=", b"AGEAYg", b"AGEA Yg==", b"AGEAYg==\n", b"=", b"\xc3\xa9"):
+        with pytest.raises(ParseError, match="bad base64"):
+            decode_base64(wrong)
+
+
+def test_an_empty_initial_response_has_its_sign():
+    assert Auth.parse_argument("PLAIN =") == Auth("PLAIN", b"")
+    with pytest.raises(ParseError, match="no initial response"):
+        Auth.parse_argument("PLAIN ")

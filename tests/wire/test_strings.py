@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpkit.errors import ParseError
-from smtpkit.wire.strings import QUOTED_STRING, check_no_controls, quote, unquote, write_string
+from smtpkit.wire.strings import QUOTED_STRING, check_no_controls, is_keyword, is_number, quote, unquote, write_string
 
 quick = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -56,3 +56,14 @@ def test_controls_and_surrogates_are_refused(character):
 @given(TEXT)
 def test_other_text_is_not_refused(text):
     check_no_controls(text)
+
+
+def test_a_keyword_is_letters_digits_and_hyphens_not_a_hyphen_first():
+    assert all(map(is_keyword, ["A", "8BITMIME", "x-own", "1-"]))
+    assert not any(map(is_keyword, ["", "-", "-A", "A_B", "A B", "\u00e9", "\u0661", "A\r\n"]))
+
+
+def test_a_number_is_ascii_digits_within_a_bound():
+    assert is_number("0", 1)
+    assert is_number("012", 3)
+    assert not any(is_number(text, 3) for text in ["", "1234", "-1", "+1", "1 ", "\u0661", "\u00b2", "1_0"])
