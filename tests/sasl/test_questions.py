@@ -22,3 +22,9 @@ def test_reprs():
 def test_a_challenge_is_no_question():
     assert not isinstance(Challenge(b""), Question)
     assert isinstance(VerifyToken("tim", "t"), Question)
+
+
+def test_they_hold_what_is_asked_about():
+    assert VerifyPassword("boss", "tim", "hunter2").password == "hunter2"
+    assert VerifyToken("tim", "t0ken").token == "t0ken"
+    assert (FetchSecret("tim", "PLAIN").username, FetchSecret("tim", "PLAIN").mechanism) == ("tim", "PLAIN")

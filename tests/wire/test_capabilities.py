@@ -218,3 +218,10 @@ def test_what_stands_behind_a_keyword_is_read_as_a_value():
     assert offered.value("SIZE") is None
     own = Capabilities([("X-OTHER", ["5"]), ("SIZE", ["5"])], readers={"X-OTHER": lambda words: int(words[0])})
     assert (own.value("X-OTHER"), own.size) == (5, 5)
+
+
+def test_an_old_spelling_without_a_mechanism_is_a_login_by_none():
+    for keywords in ([("AUTH=", [])], [("AUTH", [])]):
+        capabilities = Capabilities(keywords)
+        assert "AUTH" in capabilities
+        assert list(capabilities.auth) == []

@@ -58,3 +58,23 @@ def test_words_that_make_sense(keyword, words, value):
 def test_words_that_make_none(keyword, words):
     with pytest.raises(ParseError, match=f"bad {keyword}"):
         READERS[keyword](tuple(words.split()))
+
+
+@pytest.mark.parametrize(
+    ("value", "limits"), [("999999", {"RCPTMAX": 999_999}), ("1000000", {}), ("01", {}), ("0", {})]
+)
+def test_a_limit_has_six_digits_at_most(value, limits):
+    assert READERS["LIMITS"]((f"RCPTMAX={value}",)) == limits
+
+
+@pytest.mark.parametrize("seconds", [0, 10**9])
+def test_a_message_is_held_for_nine_digits_of_seconds_at_most(seconds):
+    assert HoldLimits(10**9 - 1, UNTIL).seconds == 10**9 - 1
+    with pytest.raises(ParseError):
+        HoldLimits(seconds, UNTIL)
+
+
+@pytest.mark.parametrize("word", ["a!", "!a", "a,b!", "a,,b", "1a"])
+def test_a_solicitation_keyword_is_in_the_grammar_to_its_end(word):
+    with pytest.raises(ParseError):
+        READERS["NO-SOLICITING"]((word,))

@@ -146,3 +146,16 @@ def test_a_command_that_was_parsed_is_written_when_it_is_wanted():
     command.forward_path, command.parameters = Mailbox("a", "b.example"), {}
     assert bytes(command) == b"RCPT TO:<a@b.example>\r\n"
     assert bytes(command) is bytes(command)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "command"),
+    [
+        (Bdat.parse_argument, "5 last", Bdat(5, last=True)),
+        (Bdat.parse_argument, "5 LAST", Bdat(5, last=True)),
+        (Vrfy.parse_argument, "x smtputf8", Vrfy("x", smtputf8=True)),
+        (Expn.parse_argument, "x SmtpUtf8", Expn("x", smtputf8=True)),
+    ],
+)
+def test_words_are_read_in_any_case(read, text, command):
+    assert read(text) == command

@@ -70,3 +70,9 @@ def test_instants_differ_by_seconds(text, seconds):
 def test_what_is_no_date_time_has_no_instant(text):
     with pytest.raises(ValueError, match="no date-time"):
         instant(text)
+
+
+def test_each_month_has_its_days():
+    for month, days in enumerate([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], 1):
+        assert is_date_time(f"2024-{month:02}-{days}T00:00:00Z")
+        assert not is_date_time(f"2024-{month:02}-{days + 1}T00:00:00Z")

@@ -119,3 +119,18 @@ def test_an_empty_initial_response_has_its_sign():
     assert Auth.parse_argument("PLAIN =") == Auth("PLAIN", b"")
     with pytest.raises(ParseError, match="no initial response"):
         Auth.parse_argument("PLAIN ")
+
+
+def test_names_have_one_character_or_20_at_most():
+    for name in ("X", "X" * 20):
+        assert Auth.parse_argument(name) == Auth(name)
+    with pytest.raises(ParseError):
+        Auth("X" * 21)
+    assert Etrn.parse_argument("x") == Etrn("x")
+
+
+@pytest.mark.parametrize("made", [("NOOP", ""), ("", ""), ("FOO", "\x07"), ("FOO", "\xe9")])
+def test_an_unknown_command_that_is_none_is_a_syntax_error(made):
+    with pytest.raises(ParseError) as caught:
+        UnknownCommand(*made)
+    assert caught.value.enhanced == "5.5.2"
