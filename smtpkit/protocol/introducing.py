@@ -6,6 +6,7 @@ from smtpkit.errors import ParseError, ReplyError
 from smtpkit.protocol.exchanges import hello
 from smtpkit.wire.addresses import domain_or_literal
 from smtpkit.wire.commands import XClient, XForward
+from smtpkit.wire.extension_commands import UNAVAILABLE
 from smtpkit.wire.literals import address_literal
 
 __all__ = ["client_facts", "introduce"]
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from smtpkit.protocol.session import SessionFacts
 
 _LONGEST_FACT = 255  # characters of an attribute
-_UNKNOWN = "[UNAVAILABLE]"
 
 
 def client_facts(session: "SessionFacts") -> "dict[str, str]":
     """What XCLIENT and XFORWARD can tell of a session (Postfix's documents of both)."""
-    facts = {"NAME": _UNKNOWN, "PROTO": "SMTP" if session.protocol == "SMTP" else "ESMTP"}
+    facts = {"NAME": UNAVAILABLE, "PROTO": "SMTP" if session.protocol == "SMTP" else "ESMTP"}
     for names, address in ((("ADDR", "PORT"), session.peer), (("DESTADDR", "DESTPORT"), session.local)):
-        told = (_UNKNOWN, _UNKNOWN)
+        told = (UNAVAILABLE, UNAVAILABLE)
         if isinstance(address, tuple):
             with suppress(ParseError):
                 told = (address_literal(str(address[0]))[1:-1], str(address[1]))
@@ -41,7 +41,7 @@ def client_facts(session: "SessionFacts") -> "dict[str, str]":
 
 def _fact(text: str | None) -> str:
     kept = "".join(each if each.isascii() and each.isprintable() else "?" for each in (text or "")[:_LONGEST_FACT])
-    return kept or _UNKNOWN
+    return kept or UNAVAILABLE
 
 
 def introduce(client: "ClientConnection", facts: "Mapping[str, str]") -> "Generator[Wanted, Any, bool]":

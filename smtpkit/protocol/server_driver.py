@@ -8,7 +8,7 @@ from smtpkit.protocol.needs import CLOSE, DONE, READ, WRITE, Call
 from smtpkit.protocol.server_hooks import call_of, default_answer, granted_to, hook_of
 from smtpkit.protocol.server_opening import OpeningDriver
 from smtpkit.protocol.states import State
-from smtpkit.protocol.told import take_told
+from smtpkit.protocol.told import TOLD, take_told
 from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
@@ -30,7 +30,6 @@ _TURN = 10  # replies before they are written and others have their turn: one re
 _GOODBYE = 5.0  # seconds for the last octets to leave
 _MINUTE = 60.0  # seconds over which the rate of content is measured
 _CONTENT = (State.DATA, State.BDAT)
-_TOLD = (c.XClient, c.XForward)
 _NOTHING: "Mapping[str, str]" = {}
 
 
@@ -237,7 +236,7 @@ class ServerDriver(OpeningDriver):
             core.supply(answer)
         else:
             core.accept(answer)
-        if type(event) in _TOLD:
+        if type(event) in TOLD:
             take_told(self._session, event)
 
     # Content

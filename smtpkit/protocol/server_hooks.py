@@ -3,6 +3,7 @@
 from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.events import Connect
 from smtpkit.protocol.needs import Call
+from smtpkit.protocol.told import TOLD
 from smtpkit.sasl.questions import QUESTIONS
 from smtpkit.wire import commands as c
 
@@ -15,14 +16,13 @@ if TYPE_CHECKING:
     from smtpkit.protocol.server_state import Next
     from smtpkit.wire.replies import Reply
 
-_TOLD = (c.XClient, c.XForward)
 _HOOKS: "dict[type, str]" = {
     Connect: "on_connect",
     **dict.fromkeys((c.Ehlo, c.Helo, c.Lhlo), "on_hello"),
     c.Mail: "on_mail",
     c.Rcpt: "on_rcpt",
     **dict.fromkeys(QUESTIONS, "on_login"),
-    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, *_TOLD), "on_command"),
+    **dict.fromkeys((c.Vrfy, c.Expn, c.Etrn, *TOLD), "on_command"),
 }
 _STEPS: "dict[type, str]" = {c.Mail: "on_mail", c.Rcpt: "on_rcpt", c.Data: ""}
 _DECIDING = frozenset({"on_mail", "on_rcpt"})
@@ -55,6 +55,6 @@ def default_answer(event: "Next", *, trusted: bool) -> "Reply | None":
 
     That is 252 to VRFY and 502 to the others of its kind; what a trusted peer tells about its client is taken.
     """
-    if hook_of(event) != "on_command" or type(event) is c.Vrfy or (trusted and type(event) in _TOLD):
+    if hook_of(event) != "on_command" or type(event) is c.Vrfy or (trusted and type(event) in TOLD):
         return None
     return say.NOT_IMPLEMENTED

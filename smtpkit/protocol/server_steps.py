@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _LARGE_CHUNK = 1024  # octets
 _UNKNOWN_ATTRIBUTE = Reply(501, "Unknown attribute", "5.5.4")
-_UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")  # values of XCLIENT
 
 
 class ServerSteps(AuthSteps):
@@ -268,9 +267,7 @@ class ServerSteps(AuthSteps):
         # The session begins anew, as that of another client; TLS stays (Postfix's XCLIENT document).
         self._say(reply)
         self._forget()
-        login = command.attributes.get("LOGIN", "")
-        if login and login.upper() not in _UNKNOWN:
-            self.identity = login
+        self.identity = command.known.get("LOGIN") or None
         self.state = self._row["XCLIENT"]
         self._renew()
 

@@ -6,8 +6,9 @@ The PROXY header has a specification of its own; XCLIENT and XFORWARD are told i
 from smtpkit.errors import ParseError
 from smtpkit.wire.extension_commands import XClient, XForward
 from smtpkit.wire.literals import address_literal
+from smtpkit.wire.strings import is_number
 
-__all__ = ["take_header", "take_told"]
+__all__ = ["TOLD", "take_header", "take_told"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from smtpkit.protocol.session import SessionFacts
     from smtpkit.wire.proxy import ProxyHeader
 
-_UNKNOWN = ("[UNAVAILABLE]", "[TEMPUNAVAIL]", "")
+TOLD = (XClient, XForward)
+"""The commands that tell it."""
 
 
 def take_header(session: "SessionFacts", header: "ProxyHeader") -> None:
@@ -28,17 +30,13 @@ def take_header(session: "SessionFacts", header: "ProxyHeader") -> None:
 
 def take_told(session: "SessionFacts", command: "Any") -> None:
     """Take the attributes of an XCLIENT or XFORWARD that was accepted; nothing else has any effect."""
+    # An attribute that is not known any more hides the one that was.
     if type(command) is XClient:
-        told = session.told = {**session.told, **_known(command)}
+        told = session.told = {**session.told, **command.known}
         session.peer = _address(told, "ADDR", "PORT", session.peer)
         session.local = _address(told, "DESTADDR", "DESTPORT", session.local)
     elif type(command) is XForward:
-        session.forwarded = {**session.forwarded, **_known(command)}
-
-
-def _known(command: "XClient | XForward") -> dict[str, str]:
-    # An attribute that is not available any more hides the one that was.
-    return {name: "" if value.upper() in _UNKNOWN else value for name, value in command.attributes.items()}
+        session.forwarded = {**session.forwarded, **command.known}
 
 
 def _address(told: dict[str, str], address: str, port: str, present: "Any") -> "Any":
@@ -46,7 +44,7 @@ def _address(told: dict[str, str], address: str, port: str, present: "Any") -> "
     host = host[5:] if host[:5].upper() == "IPV6:" else host
     if not _is_address(host):
         return present
-    return host, int(number) if number.isascii() and number.isdecimal() else 0
+    return host, int(number) if is_number(number, 5) else 0
 
 
 def _is_address(host: str) -> bool:

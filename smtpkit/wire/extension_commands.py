@@ -19,6 +19,7 @@ __all__ = [
     "COMMANDS",
     "HISTORIC_VERBS",
     "SYNTAX",
+    "UNAVAILABLE",
     "Auth",
     "Etrn",
     "StartTLS",
@@ -31,6 +32,10 @@ __all__ = [
 HISTORIC_VERBS = frozenset(["SEND", "SOML", "SAML", "TURN", "ATRN", "BURL", "VERB", "ONEX"])
 """Verbs that once were, or belong to extensions that are not spoken here: a server answers 502, not 500."""
 
+UNAVAILABLE = "[UNAVAILABLE]"
+"""The value of an attribute of XCLIENT or XFORWARD that is not known."""
+
+_UNAVAILABLE = frozenset({UNAVAILABLE, "[TEMPUNAVAIL]"})
 _MAX_ATTRIBUTES = 32
 
 
@@ -152,6 +157,11 @@ class _Attributes(Command):
             if len(value) > 255:
                 raise ParseError("attribute value longer than 255 characters", value)
             check_no_controls(value)
+
+    @property
+    def known(self) -> "dict[str, str]":
+        """The attributes, with "" for values that say that they are not known."""
+        return {name: "" if value.upper() in _UNAVAILABLE else value for name, value in self.attributes.items()}
 
     @classmethod
     def parse_argument(cls, text: str) -> "Self":
