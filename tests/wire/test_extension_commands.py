@@ -8,6 +8,7 @@ from smtpkit.errors import ParseError
 from smtpkit.wire.extension_commands import (
     HISTORIC_VERBS,
     SYNTAX,
+    UNAVAILABLE,
     Auth,
     Etrn,
     StartTLS,
@@ -134,3 +135,8 @@ def test_an_unknown_command_that_is_none_is_a_syntax_error(made):
     with pytest.raises(ParseError) as caught:
         UnknownCommand(*made)
     assert caught.value.enhanced == "5.5.2"
+
+
+def test_what_is_not_known_of_a_client_is_an_empty_text():
+    told = {"NAME": UNAVAILABLE, "ADDR": "[tempunavail]", "HELO": "a.example", "LOGIN": ""}
+    assert XForward(told).known == {"NAME": "", "ADDR": "", "HELO": "a.example", "LOGIN": ""}
