@@ -96,7 +96,8 @@ class Target(Value):
             pinned: whether the server's certificate is pinned; the URL may say it, too.
 
         Raises:
-            ValueError: the URL, the port or the policy is not one, or LMTP is to be spoken on port 25; the message does not show a password.
+            ValueError: the URL, the port or the policy is not one, or LMTP is to be spoken on port 25; the message
+                does not show a password.
         """
         captured = where.lower().removesuffix("//")
         if captured in _CAPTURED:
