@@ -19,10 +19,16 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final, Literal
+    from typing import Final, Literal, TypeAlias
 
+    from smtpkit.sasl.questions import Question
     from smtpkit.wire.commands import Command
     from smtpkit.wire.replies import Reply
+
+    # What a server's next_event() gives, and what a step of it gives: None where what was read was granted.
+    Event: TypeAlias = "Command | Connect | BodyChunk | BodyRefused | Answered | ConnectionClosed | Question"
+    Next: TypeAlias = "Event | Signal"
+    Stepped: TypeAlias = "Next | None"
 
 
 class Signal(enum.Enum):

@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.credentials import Credentials
-    from smtpkit.protocol.events import AuthResponse, BodyChunk
-    from smtpkit.protocol.needs import Call, Want
+    from smtpkit.protocol.needs import Wanted
     from smtpkit.protocol.results import SendResult
     from smtpkit.protocol.sending import Sending
     from smtpkit.wire.replies import Reply
 
-    Wanted = tuple[Command | BodyChunk | AuthResponse, ...] | Expect | Want | Call
     TLSPolicy = Literal["implicit", "required", "if-offered", "off"]
 
 _NO_EHLO = frozenset({500, 502, 504, 550})  # answers of servers that know HELO only (RFC 5321 section 3.2)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
-    from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.needs import Wanted
     from smtpkit.protocol.session import SessionFacts
 
 _LONGEST_FACT = 255  # characters of an attribute

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.credentials import Credentials
+    from smtpkit.protocol.needs import Wanted
     from smtpkit.sasl.mechanism import ClientLogin, Mechanism
     from smtpkit.wire.replies import Reply
-
-    Wanted = tuple[Command | AuthResponse, ...] | Call
 
 _HIDDEN = "<hidden>"  # as a transcript has it
 _REFUSED_TOKEN = frozenset({"400", "401", "invalid_token"})  # XOAUTH2's status, and RFC 7628 section 3.2.2

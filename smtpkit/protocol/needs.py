@@ -22,7 +22,12 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Final, Literal
+    from typing import Any, Final, Literal, TypeAlias
+
+    from smtpkit.protocol.events import AuthResponse, BodyChunk
+    from smtpkit.wire.command import Command
+
+    Wanted: TypeAlias = "tuple[Command | BodyChunk | AuthResponse, ...] | Expect | Want | Call"  # of an exchange
 
 
 class Need(enum.Enum):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.client import ClientConnection
     from smtpkit.protocol.envelope import Envelope
-    from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.needs import Wanted
     from smtpkit.protocol.session import SessionFacts
 
 LOST = Reply(451, "The connection to the next server was lost", "4.4.2")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from smtpkit.protocol.server_state import Event, Next, Stepped
+    from smtpkit.protocol.events import Event, Next, Stepped
     from smtpkit.protocol.tls_facts import TLSFacts
 
 

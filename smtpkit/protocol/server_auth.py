@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from smtpkit.protocol.server_state import Stepped
+    from smtpkit.protocol.events import Stepped
     from smtpkit.sasl import Mechanism, Question
     from smtpkit.wire.commands import Auth, Command
 

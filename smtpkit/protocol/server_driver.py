@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from smtpkit.protocol.driver import MakeTLS, Needs
+    from smtpkit.protocol.events import Next
     from smtpkit.protocol.needs import Need
     from smtpkit.protocol.server import ServerConnection
-    from smtpkit.protocol.server_state import Next
     from smtpkit.protocol.session import SessionFacts
 
 _TURN = 10  # replies before they are written and others have their turn: one read may hold 10,000 NOOPs

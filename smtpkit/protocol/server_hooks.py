@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from smtpkit.protocol.server_state import Next
+    from smtpkit.protocol.events import Next
     from smtpkit.wire.replies import Reply
 
 _HOOKS: "dict[type, str]" = {

@@ -23,16 +23,11 @@ if TYPE_CHECKING:
 
     from smtpkit.protocol.config import ServerConfig
     from smtpkit.protocol.content import ChunkedContent, DataContent
-    from smtpkit.protocol.events import BodyChunk, BodyRefused, Signal
+    from smtpkit.protocol.events import Event, Next, Stepped
     from smtpkit.protocol.offer import Offer
     from smtpkit.protocol.server_auth import ServerLogin
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
-    from smtpkit.sasl.questions import Question
-
-    Event = c.Command | Connect | BodyChunk | BodyRefused | Answered | ConnectionClosed | Question
-    Next = Event | Signal
-    Stepped = Next | None  # None: what was read was granted
 
 
 class Reading:

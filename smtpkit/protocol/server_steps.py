@@ -15,7 +15,7 @@ __all__ = ["ServerSteps"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from smtpkit.protocol.server_state import Event, Stepped
+    from smtpkit.protocol.events import Event, Stepped
     from smtpkit.protocol.transcript import Transcript
 
 _LARGE_CHUNK = 1024  # octets

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
-    from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.needs import Wanted
     from smtpkit.protocol.outgoing import Outgoing
     from smtpkit.wire.commands import Mail, Rcpt
     from smtpkit.wire.replies import Reply

@@ -8,7 +8,7 @@ __all__ = ["spelled"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from smtpkit.protocol.server_state import Event
+    from smtpkit.protocol.events import Event
 
 _MOVED = (251, 551)  # the replies to RCPT that hold an address
 _AMBIGUOUS = 553  # the one to VRFY that does (RFC 5321 section 3.5.1)
