@@ -77,6 +77,7 @@ A server refuses what goes beyond it, and a client does not send that.
 What a parameter asks for is for the application to do, or to refuse: a positive MT-PRIORITY of whom it does not trust, above all (RFC 6710 section 4.1).
 FUTURERELEASE is for submission alone (RFC 4865).
 STARTTLS and AUTH come with the TLS and AUTH settings.
+VRFY, EXPN and HELP are keywords alone: a server that does not show them may have the commands all the same.
 [Adding an extension](extending.md) shows how an application puts an entry of its own beside these.
 """
 EHLO_WORDS = {  # in words; how they come about is in the entry

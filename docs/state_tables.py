@@ -84,7 +84,8 @@ def _cell(table: "dict[State, dict[str, State]]", lmtp: bool, state: State, verb
     config = ServerConfig("mx.example", lmtp=lmtp, extensions=offered, tls_available=True, auth=policy)
     offer = config.offer(tls=False, authenticated=False, extended=True)
     command = UnknownCommand(verb) if verb in _UNKNOWN else SimpleNamespace(verb=verb.removesuffix(" LAST"))
-    return str(out_of_place(command, state, offer, config, tls=False, authenticated=False).code)
+    reply = out_of_place(command, state, offer, config, tls=False, authenticated=False, refused=False)
+    return str(reply.code)
 
 
 def _name(state: State) -> str:

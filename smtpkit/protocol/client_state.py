@@ -42,7 +42,6 @@ NOTHING = Capabilities()  # what is known to be offered before EHLO
 # Any other command is the last of a group, as is each whose extension says nothing.
 MAY_BE_FOLLOWED = frozenset({GREETING, "MAIL", "RCPT", "RSET", END_OF_DATA, "BDAT", LAST_CHUNK, "XFORWARD"})
 
-_ALWAYS_THERE = frozenset({"VRFY", "EXPN", "HELP"})  # with or without their keyword (RFC 5321 section 4.5.1)
 _WAITS = {LAST_CHUNK: END_OF_DATA, RESPONSE: "AUTH"}  # whose names for a user are others than in the table of states
 _OVER = State.CLOSED  # members of an Enum take their time to be found
 
@@ -151,7 +150,7 @@ class ClientState:
 
     def missing(self, verb: str) -> "Extension | None":
         """The extension that a verb belongs to, where the server does not offer it; None where nothing is missing."""
-        extension = None if verb in _ALWAYS_THERE else self.config.owners.verbs.get(verb)
+        extension = self.config.owners.verbs.get(verb)
         return None if extension is None or extension.keyword in self.capabilities else extension
 
     def _close(self) -> None:

@@ -265,9 +265,11 @@ _REGISTRY = (
     Extension("CHECKPOINT", "RFC 1845", mail_parameters=["TRANSID"], mail_octets=88),
     Extension("CONPERM", "RFC 4141", mail_parameters=["CONPERM"], mail_octets=8),
     Extension("ETRN", "RFC 1985", verbs=["ETRN"]),
-    Extension("VRFY", "RFC 5321", verbs=["VRFY"]),
-    Extension("EXPN", "RFC 5321", verbs=["EXPN"]),
-    Extension("HELP", "RFC 5321", verbs=["HELP"]),
+    # Keywords alone, whose verbs are not theirs.  VRFY may be said without (RFC 5321 section 3.5.2), and HELP is no
+    # extension (section 4.1.1.8).  EXPN must be listed where it is there; who does not may answer it all the same.
+    Extension("VRFY", "RFC 5321"),
+    Extension("EXPN", "RFC 5321"),
+    Extension("HELP", "RFC 5321"),
     Extension("XCLIENT", "Postfix", ehlo="NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT", verbs=["XCLIENT"]),
     Extension("XFORWARD", "Postfix", ehlo="NAME ADDR PORT PROTO HELO IDENT SOURCE", verbs=["XFORWARD"]),
 )

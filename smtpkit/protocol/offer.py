@@ -1,6 +1,7 @@
 """What a server offers in one standing of a session, and so which commands and parameters are legal in it."""
 
-from smtpkit.protocol.extensions import EXTENSIONS, Extension
+from smtpkit.protocol import standard_replies as say
+from smtpkit.protocol.extensions import EXTENSIONS, OWNERS, Extension
 from smtpkit.protocol.limits import AUTH_LINE, COMMAND_LINE
 from smtpkit.protocol.states import LMTP, NOT_COMMANDS, SMTP, State
 from smtpkit.wire.capabilities import ehlo_reply
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 _LINE_CAP = 8192  # what the increments of all extensions together may reach
 _WITHOUT_TLS = frozenset({"NOOP", "EHLO", "LHLO", "STARTTLS", "QUIT"})  # RFC 3207 section 4
-# RFC 4954 section 6; and XCLIENT, by which a proxy tells who has logged in to it.
+# RFC 4954 section 6; and STARTTLS, without which AUTH may not be had, and XCLIENT, by which a proxy tells who has
+# logged in to it.
 _WITHOUT_AUTH = frozenset({"AUTH", "EHLO", "HELO", "LHLO", "NOOP", "RSET", "QUIT", "STARTTLS", "XCLIENT"})
-_PLAIN_VERBS = frozenset(  # there without any extension
-    {"EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "HELP", "VRFY", "EXPN"}
-)
+# Of the table of states, those of no extension.
+_PLAIN_VERBS = frozenset(verb for row in (*SMTP.values(), *LMTP.values()) for verb in row) - OWNERS.verbs.keys()
 
 
 class Offer:
@@ -80,6 +81,14 @@ class Offer:
         self._admit_parameters(config, extensions if extended else [])
         self._admit_verbs(LMTP if config.lmtp else SMTP, extended)
 
+    def demand(self, verb: str) -> Reply | None:
+        """The refusal of what may not be said yet: TLS is wanted first, or a login; None where neither is."""
+        if self.need_tls and verb not in _WITHOUT_TLS:
+            return say.NEED_TLS
+        if self.need_auth and verb not in _WITHOUT_AUTH:
+            return say.NEED_AUTH
+        return None
+
     def _admit_parameters(self, config: "ServerConfig", extensions: "list[Extension]") -> None:
         self.mail_parameters = frozenset(word for each in extensions for word in each.mail_parameters)
         self.rcpt_parameters = frozenset(word for each in extensions for word in each.rcpt_parameters)
@@ -113,11 +122,7 @@ class Offer:
             return True
         # A HELO session has no extensions; XCLIENT alone is legal before any hello.
         offered = verb in self.verbs and (extended or state is State.CONNECTED)
-        if verb not in _PLAIN_VERBS and not offered:
-            return False
-        if self.need_tls and verb not in _WITHOUT_TLS:
-            return False
-        return not self.need_auth or verb in _WITHOUT_AUTH
+        return (offered or verb in _PLAIN_VERBS) and self.demand(verb) is None
 
 
 def _ehlo_words(extension: "Extension", config: "ServerConfig", mechanisms: "Sequence[str]") -> list[str]:

@@ -1,7 +1,7 @@
 """Why a server connection refuses a command, and how many refusals a client may collect."""
 
 from smtpkit.protocol import standard_replies as say
-from smtpkit.protocol.extensions import EXTENSIONS
+from smtpkit.protocol.extensions import OWNERS
 from smtpkit.protocol.states import State
 from smtpkit.wire.commands import HISTORIC_VERBS, SYNTAX, UnknownCommand
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 ERRORS = frozenset({500, 501, 502, 503, 504, 555})  # codes that count against the budget
 # Requests of HTTP, which a browser may be made to send here (the last is how HTTP/2 begins).
 _BROWSER = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI"})
-# VRFY, EXPN and HELP are there with or without their keyword (RFC 5321 section 4.5.1).
-_OF_EXTENSIONS = frozenset(verb for each in EXTENSIONS.values() for verb in each.verbs) - {"VRFY", "EXPN", "HELP"}
 
 # What is missing in a state, by verb where the verb matters (RFC 5321 section 4.1.4).
 _MISSING = {
@@ -40,12 +38,26 @@ _MISSING = {
 
 
 def out_of_place(
-    command: "Command", state: State, offer: "Offer", config: "ServerConfig", *, tls: bool, authenticated: bool
+    command: "Command",
+    state: State,
+    offer: "Offer",
+    config: "ServerConfig",
+    *,
+    tls: bool,
+    authenticated: bool,
+    refused: bool,
 ) -> "Reply":
     """The reply to a command that has no row in the state table as it is offered.
 
-    Not recognized is 500, recognized but off is 502, wanting TLS or login is 530, out of order is 503
-    (RFC 5321 section 4.2.4).
+    Not recognized is 500, recognized but off is 502 (RFC 5321 section 4.2.4), wanting TLS or login is 530 (RFC 3207
+    section 4, RFC 4954 section 6), out of order is 503 (RFC 5321 section 4.1.4), or 554 where all recipients were
+    refused.
+
+    Args:
+        command, state: what was said, and where the session stands.
+        offer, config: what may be said, and the settings behind it.
+        tls, authenticated: whether the session is under TLS, and logged in.
+        refused: whether a MAIL, RCPT or DATA of the transaction was refused.
     """
     verb = command.verb
     if state is State.REFUSED:
@@ -60,14 +72,12 @@ def out_of_place(
         return say.TLS_ACTIVE
     if verb == "AUTH" and config.auth is not None and verb not in offer.verbs:
         return _auth_not_offered(state, config, tls=tls, authenticated=authenticated)
-    if (verb in _OF_EXTENSIONS or verb not in SYNTAX) and verb not in offer.verbs:
+    if (verb in OWNERS.verbs or verb not in SYNTAX) and verb not in offer.verbs:
         return say.NOT_IMPLEMENTED
-    if verb not in ("AUTH", "STARTTLS"):
-        if offer.need_tls:
-            return say.NEED_TLS
-        if offer.need_auth and verb != "XCLIENT":
-            return say.NEED_AUTH
-    return _MISSING.get((state, verb), say.BAD_SEQUENCE)
+    reply = offer.demand(verb) or _MISSING.get((state, verb), say.BAD_SEQUENCE)
+    if reply is say.NEED_RCPT and refused and not config.lmtp:  # LMTP has 503 alone (RFC 2033 section 4.2)
+        return say.NO_VALID_RECIPIENTS
+    return reply
 
 
 def _auth_not_offered(state: State, config: "ServerConfig", *, tls: bool, authenticated: bool) -> "Reply":

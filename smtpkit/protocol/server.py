@@ -224,10 +224,7 @@ class ServerConnection(ServerSteps):
         if line is LINE_TOO_LONG:
             if self.transcript is not None:
                 self.transcript.secret()
-            answered = self._answer(None, say.LINE_TOO_LONG)
-            if self._lines.skipped.upper() == b"BDAT":
-                self._end_session()  # what follows are not commands
-            return answered
+            return self._refuse_line(None, say.LINE_TOO_LONG, chunk=self._lines.skipped.upper() == b"BDAT")
         if self.transcript is not None:
             self.transcript.command(line)
         budget = self._budget
@@ -240,17 +237,18 @@ class ServerConnection(ServerSteps):
             return self._malformed(line, error)
         size = len(line) + 2
         if size > offer.command_limit and size > offer.line_limits.get(command.verb, offer.command_limit):
-            return self._overlong(command)
+            if command.verb in ("MAIL", "RCPT"):
+                self._budget.step_refused()
+            return self._refuse_line(command, say.LINE_TOO_LONG, chunk=type(command) is c.Bdat)
         if command.verb not in self._row:
             return self._out_of_place(command)
         return _STEPS.get(type(command), _OTHER_STEP)(self, command)
 
-    def _overlong(self, command: c.Command) -> "Next":
-        if command.verb in ("MAIL", "RCPT"):
-            self._budget.step_refused()
-        answered = self._answer(command, say.LINE_TOO_LONG)
-        if type(command) is c.Bdat:
-            self._end_session()  # what follows are not commands
+    def _refuse_line(self, command: c.Command | None, reply: Reply, *, chunk: bool) -> "Next":
+        answered = self._answer(command, reply)
+        if chunk:
+            # A chunk follows its BDAT at once, and would be taken for commands (RFC 3030 section 2).
+            self._end_session()
         return answered
 
     def _malformed(self, line: bytes, error: ParseError) -> "Next":
@@ -261,11 +259,7 @@ class ServerConnection(ServerSteps):
             self._budget.step_refused()
         hint = f"; expected {error.expected}" if error.expected else ""
         status = None if verb in _HELLO else error.enhanced  # RFC 2034 section 4
-        answered = self._answer(None, Reply(error.code, f"{error.what}{hint}", status))
-        if verb == b"BDAT":
-            # The size of what follows is not known, and it is not commands (RFC 3030 section 2).
-            self._end_session()
-        return answered
+        return self._refuse_line(None, Reply(error.code, f"{error.what}{hint}", status), chunk=verb == b"BDAT")
 
     def _out_of_place(self, command: c.Command) -> "Stepped":
         reply = out_of_place(
@@ -275,15 +269,12 @@ class ServerConnection(ServerSteps):
             self.config,
             tls=self.tls is not None,
             authenticated=self.identity is not None,
+            refused=self._budget.refused > 0,
         )
-        if reply is say.NEED_RCPT and self._budget.refused and not self.config.lmtp:
-            reply = say.NO_VALID_RECIPIENTS
         if type(command) is not c.Bdat:
             return self._answer(command, self._with_status(command, reply))
         if command.verb not in self._offer.verbs:
-            answered = self._answer(command, reply)
-            self._end_session()
-            return answered
+            return self._refuse_line(command, reply, chunk=True)
         self._chunk = command
         self._refused_chunk = (command.size, reply)
         self._reading = Reading.REFUSED_CHUNK

@@ -46,7 +46,7 @@ ROWS = [
     ({}, EHLO, b"DATA", "503 5.5.1", False),
     ({}, EHLO + MAIL, b"DATA", "503 5.5.1", False),
     ({}, EHLO + MAIL, b"MAIL FROM:<>", "503 5.5.1", False),
-    ({}, EHLO + MAIL + b"RCPT TO:<>\r\n", b"DATA", "554 5.5.1", False),     # RFC 2920 3.2
+    ({}, EHLO + MAIL + b"RCPT TO:<>\r\n", b"DATA", "554 5.5.1", False),     # RFC 5321 3.3
     ({"lmtp": True}, b"LHLO c\r\n" + MAIL, b"DATA", "503 5.5.1", False),    # RFC 2033 4.2
     # The hello has no enhanced code                                        RFC 2034 4
     ({}, b"", b"EHLO", "501", False),

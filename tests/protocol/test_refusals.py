@@ -13,10 +13,11 @@ from smtpkit.wire.commands import parse_command
 from smtpkit.wire.replies import Reply
 
 
-def refusal(line, state, *, tls=False, authenticated=False, extended=True, **settings):
+def refusal(line, state, *, tls=False, authenticated=False, extended=True, refused=False, **settings):
     config = ServerConfig("mx.example", **settings)
     offer = config.offer(tls=tls, authenticated=authenticated, extended=extended)
-    return out_of_place(parse_command(line), state, offer, config, tls=tls, authenticated=authenticated)
+    standing = {"tls": tls, "authenticated": authenticated, "refused": refused}
+    return out_of_place(parse_command(line), state, offer, config, **standing)
 
 
 OPTIONAL = AuthPolicy({}, required=False)
@@ -37,6 +38,9 @@ OPTIONAL = AuthPolicy({}, required=False)
         (b"MAIL FROM:<>", State.MAIL, {}, say.NESTED_MAIL),
         (b"RCPT TO:<a@b>", State.READY, {}, say.NEED_MAIL),
         (b"DATA", State.MAIL, {}, say.NEED_RCPT),
+        (b"DATA", State.MAIL, {"refused": True}, say.NO_VALID_RECIPIENTS),
+        (b"DATA", State.MAIL, {"refused": True, "lmtp": True}, say.NEED_RCPT),
+        (b"DATA", State.READY, {"refused": True}, say.NEED_MAIL),
         (b"DATA", State.BDAT, {}, say.BAD_SEQUENCE),
         # STARTTLS
         (b"STARTTLS", State.READY, {}, say.NOT_IMPLEMENTED),
