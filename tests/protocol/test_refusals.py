@@ -34,8 +34,16 @@ OPTIONAL = AuthPolicy({}, required=False)
         (b"LHLO x", State.READY, {}, say.UNKNOWN_COMMAND),
         (b"EHLO x", State.READY, {"lmtp": True}, say.UNKNOWN_COMMAND),
         (b"HELO x", State.READY, {"lmtp": True}, say.UNKNOWN_COMMAND),
-        (b"MAIL FROM:<>", State.CONNECTED, {}, say.HELLO_FIRST),
-        (b"MAIL FROM:<>", State.MAIL, {}, say.NESTED_MAIL),
+        *[
+            (line, State.CONNECTED, {}, say.HELLO_FIRST)
+            for line in (b"MAIL FROM:<>", b"RCPT TO:<a@b>", b"DATA", b"BDAT 1")
+        ],
+        *[
+            (b"MAIL FROM:<>", state, {}, say.NESTED_MAIL)
+            for state in (State.MAIL, State.RCPT, State.BDAT, State.BDAT_FAILED)
+        ],
+        (b"DATA", State.READY, {}, say.NEED_MAIL),
+        (b"BDAT 1", State.MAIL, {}, say.NEED_RCPT),
         (b"RCPT TO:<a@b>", State.READY, {}, say.NEED_MAIL),
         (b"DATA", State.MAIL, {}, say.NEED_RCPT),
         (b"DATA", State.MAIL, {"refused": True}, say.NO_VALID_RECIPIENTS),

@@ -418,3 +418,9 @@ def test_lines_that_each_have_been_a_reply_are_known():
     assert known_replies(lines) == replies
     assert known_replies([*lines, b"250 never said before or after"]) is None
     assert known_replies([]) == []
+
+
+def test_a_line_of_512_octets_is_one_line():
+    assert len(bytes(Reply(250, "x" * 506))) == 512
+    assert bytes(Reply(250, "x" * 506)).count(b"\r\n") == 1
+    assert bytes(Reply(250, "x" * 507)).count(b"\r\n") == 2

@@ -101,3 +101,9 @@ def test_the_cache_is_bounded():
             EnhancedStatus.parse(f"5.{subject}.{detail}")
     assert len(module._by_text) <= module._CACHED
     assert EnhancedStatus.parse("5.1.999") is EnhancedStatus.parse("5.1.999")
+
+
+@pytest.mark.parametrize("text", ["1.0.0", "3.0.0", "6.0.0", "2.0", "2.0.0.0"])
+def test_the_class_is_2_4_or_5_and_two_numbers_follow(text):
+    with pytest.raises(ParseError):
+        EnhancedStatus.parse(text)

@@ -117,3 +117,8 @@ def test_only_parse_errors_come_out(text):
         except ParseError:
             continue
         assert not set("\r\n\0") & set(decoded)
+
+
+@pytest.mark.parametrize("point", ["20", "7F", "80", "3C0", "FFFD", "10000", "10FFFF"])
+def test_an_embedded_character_has_two_to_six_digits(point):
+    assert utf8_xtext_decode(rf"a\x{{{point}}}") == "a" + chr(int(point, 16))
