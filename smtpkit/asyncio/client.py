@@ -7,15 +7,14 @@ from time import monotonic
 from smtpkit.asyncio.captured import Captured
 from smtpkit.asyncio.sockets import dial
 from smtpkit.asyncio.transport import Transport
+from smtpkit.connected import ClientFacts
 from smtpkit.connecting import ClientSettings
-from smtpkit.errors import ConnectionLost, LocalProtocolError, SMTPError
+from smtpkit.errors import SMTPError
 from smtpkit.protocol import exchanges
-from smtpkit.protocol.client import ClientConnection
-from smtpkit.protocol.client_driver import ClientDriver
 from smtpkit.protocol.needs import CHUNK, DONE
 from smtpkit.protocol.results import SendResult
 from smtpkit.protocol.sending import Sending
-from smtpkit.watching import ClientStats, Observer, Watch
+from smtpkit.watching import Observer
 
 __all__ = ["Client", "Connecting", "connect", "send_message"]
 
@@ -31,14 +30,12 @@ if TYPE_CHECKING:
     from smtpkit.protocol.extensions import Extension
     from smtpkit.protocol.retry import Retry
     from smtpkit.protocol.timeouts import Timeouts
-    from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
-    from smtpkit.wire.capabilities import Capabilities
     from smtpkit.wire.commands import Command
     from smtpkit.wire.replies import Reply
 
 
-class Client:
+class Client(ClientFacts):
     """A live connection to a server; `connect()` makes it.
 
     An object serves one user at a time.
@@ -47,26 +44,7 @@ class Client:
         greeting: the server's first reply.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
-        self._watch = Watch(settings.observer, settings.transcript)
-        self._core = ClientConnection(settings.config, transcript=self._watch.transcript)
-        self._driver = ClientDriver(
-            self._core,
-            make_tls=settings.make_tls,
-            implicit_tls=settings.target.tls == "implicit",
-            timeouts=settings.timeouts,
-        )
-        self._transport: Transport | Captured
-        self._busy = False
-        self._sent = 0  # messages
-        self._cause: BaseException | None = None  # what broke the connection
-        self.greeting: Reply
-
-    def __repr__(self) -> str:
-        transport = getattr(self, "_transport", None)  # None until there is one
-        state = "closed" if transport is None or transport.closed else self._core.state.value
-        return f"<Client of {self._settings.target}, {state}>"
+    _transport: Transport | Captured
 
     async def __aenter__(self) -> "Self":
         return self
@@ -75,26 +53,6 @@ class Client:
         self, kind: "type[BaseException] | None", error: BaseException | None, traceback: "TracebackType | None"
     ) -> None:
         await self.close()
-
-    @property
-    def url(self) -> str:
-        """Where to, without user, password and options: "smtp://mail.example.org:587"."""
-        return str(self._settings.target)
-
-    @property
-    def stats(self) -> ClientStats:
-        """What this connection has done: messages, recipients by verdict, octets, round trips."""
-        return self._watch.stats(self._sent, self._driver)
-
-    @property
-    def capabilities(self) -> "Capabilities":
-        """What the server offered in its last EHLO reply."""
-        return self._core.capabilities
-
-    @property
-    def tls(self) -> "TLSFacts | None":
-        """Facts of the TLS session, None in clear."""
-        return self._core.tls
 
     async def send_message(
         self,
@@ -164,42 +122,13 @@ class Client:
             raise
         self._watch.connected(self, monotonic() - began)
 
-    @property
-    def _is_closed(self) -> bool:
-        return self._transport.closed
-
-    @property
-    def _is_alive(self) -> bool:
-        # A look without waiting: has the server gone, or said something that nobody asked for?
-        if self._transport.closed or self._busy or self._cause is not None:
-            return False
-        self._transport.look()
-        return self._driver.alive
-
-    @property
-    def _may_be_kept(self) -> bool:
-        # Whether it can carry another message, as far as is known without a look.
-        return not (self._transport.closed or self._busy) and self._cause is None and self._driver.reusable
-
     async def _quit(self, deadline: float | None) -> None:
         # QUIT and its reply, where there is somebody to talk to, and close.
         if not self._transport.closed:
-            if not self._busy and self._cause is None and not self._driver.broken:
+            if self._may_quit:
                 with suppress(SMTPError, OSError):
                     await self._perform(exchanges.quit_session(), deadline=deadline)
             self._transport.close()
-        self._watch.closed(self)
-
-    def _quit_unheard(self) -> None:
-        # As _quit(), but the reply is not waited for.
-        if self._is_alive:
-            self._driver.take_leave()
-        self._transport.close()
-        self._watch.closed(self)
-
-    def _drop(self) -> None:
-        # Close without a word.
-        self._transport.abort()
         self._watch.closed(self)
 
     # What follows is for the Client alone.
@@ -245,34 +174,18 @@ class Client:
     async def _perform(
         self, exchange: "Generator[Any, Any, Any]", sending: Sending | None = None, *, deadline: float | None = None
     ) -> "Any":
-        if self._busy:
-            raise LocalProtocolError("the client is in use by another call", expected="one call at a time")
-        if self._cause is not None or self._transport.closed:
-            reason = self._cause or self._core.closing or "it was closed"
-            raise ConnectionLost(f"the connection is not usable any more: {reason}") from self._cause
-        self._busy = True
+        self._begin(exchange, sending.held if sending is not None else None, deadline)
         transport, driver = self._transport, self._driver
-        transport.set_deadline(self._settings.deadline if deadline is None else deadline)
         try:
-            driver.start(exchange, sending.held if sending is not None else None)
             need = await transport.until(driver.next)
             while need is not DONE:
                 answer = await (_next_piece(sending) if need is CHUNK else _called(need))
                 need = await transport.until(driver.next, answer)
         except BaseException as error:
-            self._end_unless_in_step(error)
+            self._end(error)
             raise
-        finally:
-            self._busy = False
-        if driver.broken:
-            self._end_unless_in_step(None)
+        self._end(None)
         return driver.result
-
-    def _end_unless_in_step(self, error: BaseException | None) -> None:
-        # A connection that is out of step carries nothing any more; it keeps what broke it.
-        if error is None or self._driver.broken or not isinstance(error, SMTPError) or not self._core.idle:
-            self._cause = error
-            self._transport.abort() if error is not None else self._transport.close()
 
 
 class Connecting:

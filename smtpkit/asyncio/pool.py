@@ -291,7 +291,7 @@ class Pool:
     async def _fill(self, slot: Slot, ends: float | None) -> bool:
         # See to it that the slot has a live connection; True if it was used before.
         if slot.client is not None:
-            if slot.client._is_alive and slot.client._may_be_kept:
+            if slot.client._may_go_on:
                 self._state.reused += 1
                 return True
             self._discard(slot)

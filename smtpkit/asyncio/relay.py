@@ -1,15 +1,13 @@
 """A server that passes mail on while it comes: each step to the next server, whose reply the client gets."""
 
-from copy import copy
 from time import time
 
 from smtpkit.asyncio.client import Client
 from smtpkit.asyncio.session import Session
-from smtpkit.connecting import ClientSettings
 from smtpkit.errors import ReplyError, SMTPError
 from smtpkit.protocol import relaying
-from smtpkit.protocol.config import ClientConfig
 from smtpkit.protocol.header_filter import MOST_HOPS
+from smtpkit.relayed import RelayedSession, RelayFacts
 
 __all__ = ["Relay", "RelaySession"]
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from smtpkit.wire.replies import Reply
 
 
-class RelaySession(Session):
+class RelaySession(RelayedSession, Session):
     """A session of a Relay; derive from it to decide before the next server does.
 
     A hook that is overridden passes on by calling that of this class, and returns what it returns.
@@ -31,10 +29,11 @@ class RelaySession(Session):
         relay: where to.
     """
 
+    relay: "Relay"
+    _client: Client | None
+
     def __init__(self, relay: "Relay") -> None:
-        self.relay = relay
-        self._client: Client | None = None
-        self._transit = relaying.Transit(forward_client=relay.forward_client, most_hops=relay.most_hops)
+        super().__init__(relay)
 
     async def on_mail(self, command: "Mail") -> "Reply | None":
         """Connect where there is no connection, and pass MAIL on."""
@@ -89,11 +88,8 @@ class RelaySession(Session):
 
     async def _ready(self) -> Client:
         # A connection on which a transaction can begin.
+        self._keep_or_leave()
         client = self._client
-        if client is not None and not (client._is_alive and client._may_be_kept and self._transit.may_stay(self)):
-            self._client = None
-            client._quit_unheard()
-            client = None
         anew = client is None
         if client is None:
             settings = self.relay._settings_as(self.hostname)
@@ -124,17 +120,8 @@ class RelaySession(Session):
             self._client = None
             client._drop()
 
-    def _lost(self, error: SMTPError) -> "Reply":
-        from logging import getLogger
 
-        getLogger("smtpkit.server").warning("%s relay to %s: %s", self.id, self.relay.url, error)
-        client, self._client = self._client, None
-        if client is not None:
-            client._drop()
-        return relaying.failure(error)
-
-
-class Relay:
+class Relay(RelayFacts):
     """A handler for `serve()` that passes mail on to one server, in constant memory.
 
     Each client has a connection of its own to the next server, made at its first MAIL.  MAIL and RCPT are passed on
@@ -168,29 +155,9 @@ class Relay:
         session: type[RelaySession] | None = None,
         **connect_options: "Any",
     ) -> None:
-        self._settings = settings = ClientSettings.of_many("Relay", where, port, connect_options)
-        if settings.target.captured:
-            raise ValueError(f"a relay leads to a server, not to {where}")
-        self.forward_client = forward_client
-        self.most_hops = most_hops
+        super().__init__(where, port, connect_options, forward_client=forward_client, most_hops=most_hops)
         self._session = session or RelaySession
 
     def __call__(self) -> RelaySession:
         """A session for one client."""
         return self._session(self)
-
-    def __repr__(self) -> str:
-        return f"<Relay to {self.url}>"
-
-    @property
-    def url(self) -> str:
-        """Where to, without user and password."""
-        return str(self._settings.target)
-
-    def _settings_as(self, hostname: str) -> ClientSettings:
-        """How to connect, under this name unless there is another one."""
-        settings = copy(self._settings)  # for several servers may have this relay, and a name each
-        config = settings.config
-        if config.hostname is None:
-            settings.config = ClientConfig(hostname, lmtp=config.lmtp, extensions=config.extensions)
-        return settings
