@@ -828,3 +828,21 @@ def test_in_lmtp_a_last_chunk_for_nobody_leaves_the_transaction_open(ready):
     with pytest.raises(LocalProtocolError):
         core.send(MAIL)
     core.send(Rset())
+
+
+def test_a_reply_that_goes_on_is_not_the_answer_to_a_group(ready):
+    core = ready("PIPELINING")
+    core.receive_data(b"421-going\r\n")
+    assert core.next_event() is NEED_DATA
+    core.send(MAIL, BOB)
+    core.receive_data(b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n")
+    with pytest.raises(RemoteProtocolError):
+        core.take_replies([])
+
+
+def test_a_hello_that_is_refused_with_400_tells_nothing(ready):
+    core = ready("PIPELINING")
+    core.send(Ehlo("c.example"))
+    core.receive_data(b"400-mx.example\r\n400 SIZE\r\n")
+    core.next_event()
+    assert list(core.capabilities) == ["PIPELINING"]

@@ -10,7 +10,7 @@ from smtpkit.protocol.states import State
 from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.protocol.transcript import Transcript
 from smtpkit.wire.addresses import Mailbox
-from smtpkit.wire.commands import Auth, Bdat, Data, Ehlo, Mail, Noop, Quit, Rcpt, StartTLS
+from smtpkit.wire.commands import Auth, Bdat, Data, Ehlo, Mail, Noop, Quit, Rcpt, Rset, StartTLS
 
 TRANSACTION = (Mail(None), Rcpt(Mailbox.parse("a@b.example")), Data())
 
@@ -51,6 +51,8 @@ def test_it_is_idle_before_its_hello() -> None:
     client.receive_data(b"220 s.example\r\n")
     client.take_replies([])
     assert (client.state, client.idle) == (State.CONNECTED, True)
+    assert client.greeting is not None
+    assert client.greeting.text == "s.example"
 
 
 def test_it_is_not_idle_within_a_chunk_that_was_answered_early() -> None:
@@ -182,3 +184,28 @@ def test_a_violation_in_a_login_shows_nothing_of_it() -> None:
     with pytest.raises(RemoteProtocolError) as info:
         client.next_event()
     assert info.value.received == b"<hidden>"
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        [Rset(), Mail(None)],
+        [*TRANSACTION[:2], Bdat(0, False), Bdat(0, True), Mail(None)],
+        [*TRANSACTION[:2], Bdat(0, True), Rset()],
+    ],
+)
+def test_what_may_be_followed_is_no_end_of_a_group(group: list) -> None:
+    client = ready()
+    client.send(*group)
+    assert client.owed == len(group)
+
+
+@pytest.mark.parametrize(("login", "shown"), [(False, b"250 s3cret\r\n"), (True, b"<hidden>")])
+def test_what_comes_unasked_is_shown_outside_a_login(login: bool, shown: bytes) -> None:
+    client = ready()
+    if login:
+        said(client, Auth("LOGIN"), answers=b"334 VXNlcg==\r\n")
+    client.receive_data(b"250 s3cret\r\n")
+    with pytest.raises(RemoteProtocolError) as caught:
+        client.next_event()
+    assert caught.value.received == shown
