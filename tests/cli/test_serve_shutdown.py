@@ -66,7 +66,7 @@ def test_nobody_holds_it_up_for_more_than_5_seconds(serving, tmp_path, messages)
     for server in (storing, printing):
         server.process.send_signal(signal.SIGTERM)
     assert [server.process.wait(20) for server in (storing, printing)] == [0, 0]
-    assert time.monotonic() - started < 7
+    assert time.monotonic() - started < 15  # on a machine with more to do; without an end it would be minutes
     assert messages(tmp_path) == []
 
 
