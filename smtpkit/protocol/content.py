@@ -79,7 +79,7 @@ class ChunkedContent:
         self, bare_newlines: 'Literal["reject", "normalize", "keep"]', limit: int | None, *, binary: bool = False
     ) -> None:
         self._limit = _UNBOUNDED if limit is None else limit
-        self._scan = BodyScan() if bare_newlines == "reject" and not binary else None
+        self._scan = BodyScan(lines=False) if bare_newlines == "reject" and not binary else None
         self._normalizer = NewlineNormalizer() if bare_newlines == "normalize" and not binary else None
         self._left = 0
         self.size = 0

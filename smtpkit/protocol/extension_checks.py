@@ -6,7 +6,7 @@ A server refuses with the reply that a check gives; a client does not send what 
 from smtpkit.wire.date_times import instant
 from smtpkit.wire.replies import Reply
 
-__all__ = ["check_deliver_by", "check_hold", "check_solicitation"]
+__all__ = ["check_deliver_by", "check_hold", "check_solicitation", "check_tracking"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,3 +45,9 @@ def check_solicitation(parameters: "Mapping[str, Any]", unwanted: "tuple[str, ..
         if keyword.lower() in refused:
             return Reply(550, f"Messages of the class {keyword} are not taken", "5.7.1")
     return None
+
+
+def check_tracking(parameters: "Mapping[str, Any]", words: object) -> "Reply | None":
+    """A message that is to be tracked has an ENVID: a name, "@" and a host (RFC 3885 section 3.2)."""
+    name, _, host = parameters.get("ENVID", "").rpartition("@")
+    return None if name and host else Reply(501, "MTRK needs ENVID=name@host", "5.5.4")

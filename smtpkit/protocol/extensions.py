@@ -1,6 +1,6 @@
 """The registry of service extensions: one entry each, which both roles and the documentation are driven by."""
 
-from smtpkit.protocol.extension_checks import check_deliver_by, check_hold, check_solicitation
+from smtpkit.protocol.extension_checks import check_deliver_by, check_hold, check_solicitation, check_tracking
 from smtpkit.wire.capability_values import READERS
 from smtpkit.wire.dialect import STANDARD, Dialect
 from smtpkit.wire.extension_commands import COMMANDS
@@ -261,7 +261,7 @@ _REGISTRY = (
     Extension("NO-SOLICITING", "RFC 3865", mail_parameters=["SOLICIT"], check=check_solicitation,
               mail_octets=len(" SOLICIT=") + MOST_SOLICITATION),
     # A SHA-1 in base64, ":" and nine digits make 43.
-    Extension("MTRK", "RFC 3885", mail_parameters=["MTRK"], mail_octets=50, requires=["DSN"]),
+    Extension("MTRK", "RFC 3885", mail_parameters=["MTRK"], mail_octets=50, requires=["DSN"], check=check_tracking),
     Extension("CHECKPOINT", "RFC 1845", mail_parameters=["TRANSID"], mail_octets=88),
     Extension("CONPERM", "RFC 4141", mail_parameters=["CONPERM"], mail_octets=8),
     Extension("ETRN", "RFC 1985", verbs=["ETRN"]),

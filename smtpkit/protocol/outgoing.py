@@ -25,8 +25,8 @@ class Outgoing:
     Args:
         body: octets, if they are held; None if they come piece by piece through `feed()`.
         scan: what was found in a body that can be read twice, or None.
-        newlines: "normalize" makes every lone CR or LF a CRLF, "strict" refuses them, "as-is" sends them
-            (RFC 5321 section 2.3.8 forbids that to DATA).
+        newlines: "normalize" makes every lone CR or LF a CRLF, "strict" refuses them and lines of more than 1000
+            octets (RFC 5321 section 4.5.3.1.6), "as-is" sends them (section 2.3.8 forbids that to DATA).
         binary: True for BODY=BINARYMIME: octets as they are, NUL included.
         eight_bit: whether octets above 127 may be sent, for a body that was not scanned.
 
@@ -67,7 +67,7 @@ class Outgoing:
         if scan is not None:
             self._check(scan)
         elif not binary:
-            self._live = BodyScan(lines=False)
+            self._live = BodyScan(lines=newlines == "strict")
         if newlines == "normalize" and not binary and (scan is None or scan.bare_newline):
             self._normalizer = NewlineNormalizer()
         if scan is None or binary:
@@ -133,6 +133,9 @@ class Outgoing:
             raise ParseError("NUL in the body: it can be sent only as BODY=BINARYMIME", code=550, enhanced="5.6.0")
         if self._newlines == "strict" and scan.bare_newline:
             raise ParseError("a lone CR or LF in the body", expected="CRLF", code=550, enhanced="5.6.0")
+        if self._newlines == "strict" and scan.longest_line:
+            octets = f"a line of {scan.longest_line} octets in the body"
+            raise ParseError(octets, expected="1000 at most, CRLF included", code=550, enhanced="5.6.0")
         if scan is self._live and scan.eight_bit and not self._eight_bit:
             raise NotSupported("the body has 8-bit octets, which the server does not take", extension="8BITMIME")
 
@@ -143,18 +146,22 @@ def as_group(octets: bytes, last: bool, chunked: bool) -> "tuple[Bdat | BodyChun
     return (Bdat(len(octets), last), chunk) if chunked else (chunk,)
 
 
-def scanned_whole(body: bytes) -> "Scan":
-    """Say what is in a body that is held in memory."""
-    return (plain_body(body) if len(body) <= PIECE else None) or scanned((body,))
+def scanned_whole(body: bytes, *, lines: bool = False) -> "Scan":
+    """Say what is in a body that is held in memory; `lines` as for `scanned()`."""
+    return (plain_body(body) if len(body) <= PIECE and not lines else None) or scanned((body,), lines=lines)
 
 
-def scanned(pieces: "Iterable[bytes]") -> BodyScan:
+def scanned(pieces: "Iterable[bytes]", *, lines: bool = False) -> BodyScan:
     """Read a body once, and say what is in it.
+
+    Args:
+        pieces: of the body.
+        lines: whether the longest line is looked for too, as "strict" wants it.
 
     Raises:
         TypeError: a piece is not bytes.
     """
-    scan = BodyScan(lines=False)
+    scan = BodyScan(lines=lines)
     for piece in pieces:
         octets = _octets(piece)
         if len(octets) <= PIECE:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
-    from smtpkit.protocol.exchanges import Wanted
+    from smtpkit.protocol.needs import Wanted
     from smtpkit.protocol.outgoing import Scan
     from smtpkit.protocol.results import SendResult
 
 _BLOCK = 256 * 1024  # octets read from a file at a time
 
 OPTIONS = {
-    "newlines": '"normalize" (default), "strict" or "as-is": what becomes of a lone CR or LF',
+    "newlines": '"normalize" (default), "strict" (long lines too) or "as-is": what becomes of a lone CR or LF',
     "partial": "False to send nothing unless every recipient is accepted",
     "raise_for": '"all" (default) to raise if nobody was accepted, "any" to raise on any refusal',
     "chunking": "True for BDAT, False for DATA, None for what is shorter",
@@ -76,6 +76,7 @@ class Sending:
         if not recipients:
             raise LocalProtocolError("a message needs a recipient", expected="at least one")
         self._negotiated = self._asked(recipients) if options else {}
+        self._strict = options.get("newlines") == "strict"
         self._scan: Scan | None = None
         self.deadline: float | None = options.get("deadline")
         self.held: bytes | None = None
@@ -127,7 +128,7 @@ class Sending:
         """
         if getattr(self.file, "seekable", bool)():
             self._start = self.file.tell()
-            self._scan = scanned(self._blocks())
+            self._scan = scanned(self._blocks(), lines=self._strict)
             self.file.seek(self._start)
 
     def read(self) -> bytes | None:
@@ -138,7 +139,7 @@ class Sending:
         """The exchange that sends it."""
         options, client = self._options, self._client
         if self.held is not None:
-            self._scan = scanned_whole(self.held)
+            self._scan = scanned_whole(self.held, lines=self._strict)
         body = self._next_body = self._make_body()
         mail, commands = negotiate(client, self._sender, self._recipients, body, **self._negotiated)
         replayable = self.held is not None or self._start is not None

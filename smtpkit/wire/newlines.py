@@ -157,6 +157,7 @@ class PlainBody:
     __slots__ = ("size",)
 
     eight_bit = nul = bare_newline = False
+    longest_line = 0  # nobody has looked
     ends_with_newline = True
 
     def __init__(self, size: int) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smtpkit.protocol.extension_checks import check_deliver_by, check_hold, check_solicitation
+from smtpkit.protocol.extension_checks import check_deliver_by, check_hold, check_solicitation, check_tracking
 from smtpkit.wire.capability_values import HoldLimits
 from smtpkit.wire.parameter_values import DeliverBy
 
@@ -21,6 +21,8 @@ LIMITS = HoldLimits(60, "2031-01-01T00:00:00Z")
         (check_solicitation, {"SOLICIT": ("a",)}, ("b",)),
         (check_solicitation, {"SOLICIT": ("a",)}, ()),
         (check_solicitation, {"SOLICIT": ("a",)}, None),
+        (check_tracking, {"ENVID": "4711@a.example"}, ()),
+        (check_tracking, {"ENVID": "a@b@a.example"}, ()),
     ],
 )
 def test_what_is_within_the_bound_is_right(check, parameters, bound):
@@ -34,6 +36,10 @@ def test_what_is_within_the_bound_is_right(check, parameters, bound):
         (check_hold, {"HOLDUNTIL": "2031-01-01T00:00:01Z"}, LIMITS, 501, "5.5.4"),
         (check_deliver_by, {"BY": DeliverBy(59, "R")}, 60, 550, "5.4.7"),
         (check_solicitation, {"SOLICIT": ("a", "B")}, ("b",), 550, "5.7.1"),
+        (check_tracking, {}, (), 501, "5.5.4"),
+        (check_tracking, {"ENVID": "4711"}, (), 501, "5.5.4"),
+        (check_tracking, {"ENVID": "@a.example"}, (), 501, "5.5.4"),
+        (check_tracking, {"ENVID": "4711@"}, (), 501, "5.5.4"),
     ],
 )
 def test_what_is_beyond_the_bound_is_refused(check, parameters, bound, code, status):

@@ -53,6 +53,7 @@ ALWAYS = [
     ("EXPN", c.Expn("a"), b"EXPN a\r\n", 250),
     ("HELP", c.Help(), b"HELP\r\n", 214),
 ]
+BESIDE = {"MTRK": {"ENVID": "4711@a.example"}}  # what a parameter cannot be without
 IDS = [f"{extension} {keyword}" for extension, _, keyword, _, _ in PARAMETERS]
 
 
@@ -84,11 +85,13 @@ def first_commands(core, *args, **options):
 @pytest.mark.parametrize(("extension", "verb", "keyword", "value", "text"), PARAMETERS, ids=IDS)
 def test_a_server_that_offers_it_has_the_value_in_the_envelope(extension, verb, keyword, value, text):
     play = playing.ready(playing.config(**settings(extension)), tls=True)
+    beside = BESIDE.get(keyword, {})
+    text = " ".join([text, *map("=".join, beside.items())])
     assert playing.codes(play.say(lines(verb, text)))[-1] == 250
     envelope = play.core.envelope
     parameters = envelope.mail_parameters if verb == "MAIL" else envelope.rcpt_parameters[0]
-    assert parameters == {keyword: value}
-    assert play.events[-1].parameters == {keyword: value}
+    assert parameters == {keyword: value, **beside}
+    assert play.events[-1].parameters == {keyword: value, **beside}
 
 
 @pytest.mark.parametrize(("extension", "verb", "keyword", "value", "text"), PARAMETERS, ids=IDS)
@@ -103,8 +106,9 @@ def test_a_server_that_does_not_offer_it_says_555(extension, verb, keyword, valu
 
 @pytest.mark.parametrize(("extension", "verb", "keyword", "value", "text"), PARAMETERS, ids=IDS)
 def test_a_client_writes_it_where_it_is_offered(extension, verb, keyword, value, text, ready):
-    core = ready("8BITMIME", extension, "PIPELINING", tls=True)
-    (line,) = [each for each in first_commands(core, verb, {keyword: value}) if each.startswith(verb.encode())]
+    core = ready("8BITMIME", extension, *EXTENSIONS[extension].requires, "PIPELINING", tls=True)
+    parameters = {keyword: value, **BESIDE.get(keyword, {})}
+    (line,) = [each for each in first_commands(core, verb, parameters) if each.startswith(verb.encode())]
     assert text.encode() in line.split()
 
 
@@ -258,6 +262,8 @@ def test_attributes_that_the_keyword_does_not_name_may_not_be_told(verb):
     ("extensions", "text", "code"),
     [
         (["FUTURERELEASE"], f"HOLDFOR=5 HOLDUNTIL={TOMORROW}", 501),
+        (["MTRK", "DSN"], "MTRK=QUJD", 501),
+        (["MTRK", "DSN"], "MTRK=QUJD ENVID=4711", 501),
         (["DELIVERBY"], "BY=0;R", 501),
         (["DELIVERBY"], "BY=-1;R", 501),
         (["CHUNKING", "8BITMIME"], "BODY=BINARYMIME", 555),

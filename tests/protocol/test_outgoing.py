@@ -40,6 +40,21 @@ def test_strict_refuses_lone_newlines(body):
         octets(Outgoing(newlines="strict"), body)
 
 
+def test_strict_refuses_long_lines_and_no_other_does():
+    longest = b"x" * 998 + b"\r\n"
+    assert held(longest * 2, newlines="strict").size == 2000
+    assert octets(Outgoing(newlines="strict"), longest, longest) == longest * 2
+    body = b"a\r\n" + b"x" * 999 + b"\r\n"
+    with pytest.raises(ParseError, match="a line of 1001 octets") as info:
+        Outgoing(None, scanned_whole(body, lines=True), newlines="strict")
+    assert (info.value.code, info.value.enhanced) == (550, "5.6.0")
+    with pytest.raises(ParseError, match="a line of 1001 octets"):
+        octets(Outgoing(newlines="strict"), body[:500], body[500:])
+    for newlines in ("normalize", "as-is"):
+        assert octets(Outgoing(newlines=newlines), body) == body
+    assert octets(Outgoing(binary=True, newlines="strict"), body) == body
+
+
 def test_strict_passes_crlf_in_any_pieces():
     assert octets(Outgoing(newlines="strict"), b"a\r", b"\nb\r\n") == b"a\r\nb\r\n"
 

@@ -127,6 +127,7 @@ def test_what_cannot_be_sent_is_found_before_mail(ready):
     for body, options, kind in [
         (b"a\0", {}, ParseError),
         (b"a\n", {"newlines": "strict"}, ParseError),
+        (b"a" * 999 + b"\r\n", {"newlines": "strict"}, ParseError),
         (b"\xff", {}, NotSupported),
         (b"a", {"newlines": "dos"}, ValueError),
         (b"a", {"chunking": True}, NotSupported),
@@ -140,6 +141,13 @@ def test_what_cannot_be_sent_is_found_before_mail(ready):
             driver.next()
         assert driver.take() == b""
         assert sending._client.idle
+
+
+def test_long_lines_of_a_file_are_found_before_mail_too(ready):
+    sending = Sending(ready("PIPELINING"), None, BOB, io.BytesIO(b"a" * 999 + b"\r\n"), {"newlines": "strict"})
+    sending.scan_file()
+    with pytest.raises(ParseError, match="a line of 1001 octets"):
+        next(sending.exchange())
 
 
 def test_8_bit_is_sent_all_the_same_where_that_is_asked_for(ready):
