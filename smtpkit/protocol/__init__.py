@@ -19,16 +19,17 @@ from smtpkit.protocol.events import (
     BodyRefused,
     Connect,
     ConnectionClosed,
+    Signal,
     Transport,
 )
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, Extension
 from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.message import Message
-from smtpkit.protocol.needs import CHUNK, CLOSE, DONE, READ, WRITE, Call
+from smtpkit.protocol.needs import CHUNK, CLOSE, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call, Expect, Need, Want
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
 from smtpkit.protocol.retry import Retry
 from smtpkit.protocol.server import ServerConnection
-from smtpkit.protocol.states import LMTP, SMTP, State
+from smtpkit.protocol.states import State
 from smtpkit.protocol.timeouts import Timeouts
 from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.protocol.transcript import Transcript
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from smtpkit.protocol.client_driver import ClientDriver
     from smtpkit.protocol.exchanges import one_message, opening, quit_session
     from smtpkit.protocol.ledger import Ledger
-    from smtpkit.protocol.sending import Sending
+    from smtpkit.protocol.sending import OPTIONS, Sending
     from smtpkit.protocol.server_driver import ServerDriver
     from smtpkit.protocol.session import SessionFacts, checked, failure_reply
 
@@ -51,11 +52,13 @@ __all__ = [
     "DONE",
     "DSN",
     "EXTENSIONS",
-    "LMTP",
     "NEED_DATA",
+    "NEXT_CHUNK",
+    "OPTIONS",
     "PAUSED",
     "READ",
-    "SMTP",
+    "REWIND",
+    "UPGRADE",
     "WRITE",
     "Answered",
     "AuthPolicy",
@@ -70,10 +73,12 @@ __all__ = [
     "ConnectionClosed",
     "Credentials",
     "Envelope",
+    "Expect",
     "Extension",
     "Ledger",
     "Limits",
     "Message",
+    "Need",
     "Outcome",
     "Retry",
     "SendResult",
@@ -82,12 +87,14 @@ __all__ = [
     "ServerConnection",
     "ServerDriver",
     "SessionFacts",
+    "Signal",
     "State",
     "TLSFacts",
     "Timeouts",
     "Transcript",
     "Transport",
     "Verdict",
+    "Want",
     "checked",
     "failure_reply",
     "one_message",
@@ -98,6 +105,7 @@ __all__ = [
 _FOR_ADAPTERS = {
     "ClientDriver": "client_driver",
     "Ledger": "ledger",
+    "OPTIONS": "sending",
     "Sending": "sending",
     "ServerDriver": "server_driver",
     "SessionFacts": "session",
