@@ -44,7 +44,7 @@ class ServerConnection(ServerSteps):
             "failed_login"; by the driver with "message" where no hook is asked about one, and with "proxy_header"
             for one that cannot be read.  None at first.
         finished: whether the client has said QUIT, and nothing behind it.
-        begun: set with each MAIL that is accepted, for who takes it back once told how that transaction has ended.
+        begun: whether a MAIL was accepted, and `transaction_settled()` was not called since.
         hello_name: the client's name for itself, or None.
         tls: facts of the TLS session, or None.
         identity: who logged in, or None.

@@ -262,7 +262,7 @@ class ServerDriver(OpeningDriver):
         core = self.core
         if core.unanswered is None:
             return
-        core.begun = False
+        core.transaction_settled()
         if self._session.forwarded:
             self._session.forwarded = _NOTHING  # it was told of this message
         if answer is None:
@@ -281,7 +281,7 @@ class ServerDriver(OpeningDriver):
         refused = isinstance(answer, Reply) and answer.code >= 400
         if refused and self._stream_error is None and core.unanswered is None and not core.closed:
             core.reject(answer)  # no need to keep the rest
-            core.begun = False
+            core.transaction_settled()
         try:
             while (need := self.next_chunk()) is not DONE:
                 if need is READ or need is WRITE:
@@ -333,7 +333,7 @@ class ServerDriver(OpeningDriver):
         if self._session.forwarded:
             self._session.forwarded = _NOTHING
         if self.core.begun:
-            self.core.begun = False
+            self.core.transaction_settled()
             if "on_reset" in self._hooks:
                 yield Call("on_reset")
 

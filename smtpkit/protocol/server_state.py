@@ -156,6 +156,10 @@ class ServerState:
         self._login: ServerLogin | None = None
         self._drop_transaction()
 
+    def transaction_settled(self) -> None:
+        """Take `begun` back: who counts transactions was told how this one has ended."""
+        self.begun = False
+
     def _drop_transaction(self) -> None:
         self._mail: c.Mail | None = None
         self.recipients: list[Any] = []

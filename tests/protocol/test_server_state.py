@@ -90,6 +90,17 @@ def test_a_transaction_is_open_while_it_can_still_be_accepted():
     assert not play.core.in_transaction
 
 
+def test_a_transaction_has_begun_until_it_is_settled():
+    play = ready()
+    assert not play.core.begun
+    play.say(TRANSACTION)
+    assert play.core.begun
+    play.say(b"RSET\r\n")
+    assert play.core.begun
+    play.core.transaction_settled()
+    assert not play.core.begun
+
+
 def test_421_ends_the_session():
     play = ready()
     play.core.close(say.SHUTTING_DOWN)
