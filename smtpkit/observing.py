@@ -3,7 +3,7 @@
 from threading import Lock
 from time import monotonic
 
-from smtpkit.protocol.standard_replies import TOO_MUCH_OF_ADDRESS
+from smtpkit.protocol.standard_replies import BAD_PROXY_HEADER, LIMIT_REPLIES, TOO_MUCH_OF_ADDRESS
 from smtpkit.wire.replies import Reply
 from smtpkit.wire.value import Value
 
@@ -32,13 +32,9 @@ COUNTERS = {
     "failures": "exceptions of the user's code that were answered 451",
 }
 # The limits, by name; each has a counter that is called "over_" and this.
-LIMIT_COUNTERS = (
-    *("line", "commands", "errors", "errors_in_a_row", "recipients", "transactions", "max_message_size", "attempts"),
-    *("connections", "per_address", "idle", "total", "minimum_rate", "handler", "ledger"),
-)
+LIMIT_COUNTERS = (*LIMIT_REPLIES, "connections", "per_address", "handler", "ledger")
 
 _TRACEBACKS = 10  # of one session in the log: a client that has found what fails may ask for it without end
-_BAD_PROXY_HEADER = Reply(421, "The PROXY header cannot be read", "4.7.0")  # which the peer does not hear
 
 
 class Receipt(Value):
@@ -180,7 +176,7 @@ class ServerWatch:
             self._tell("login_failed", session)
         elif name == "proxy_header":
             self._count("bad_proxy_headers")
-            self.turned_away(session, "", _BAD_PROXY_HEADER)
+            self.turned_away(session, "", BAD_PROXY_HEADER)
         else:
             self._reached(session, name)
 

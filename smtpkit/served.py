@@ -8,8 +8,7 @@ from smtpkit.observing import ServerWatch
 from smtpkit.protocol.server import ServerConnection
 from smtpkit.protocol.server_driver import ServerDriver
 from smtpkit.protocol.session import failure_reply
-from smtpkit.protocol.standard_replies import HANDLER_HANGS, SHUTTING_DOWN
-from smtpkit.serving import NOT_A_PROXY
+from smtpkit.protocol.standard_replies import HANDLER_HANGS, NOT_A_PROXY, SHUTTING_DOWN
 
 __all__ = ["ServedConnection", "ServerFacts"]
 

@@ -8,9 +8,8 @@ from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.session import HOOKS
 from smtpkit.wire.addresses import is_domain
 from smtpkit.wire.literals import address_literal
-from smtpkit.wire.replies import Reply
 
-__all__ = ["NOT_A_PROXY", "NO_SESSION", "ServerSettings", "makes_sessions", "overridden"]
+__all__ = ["ServerSettings", "makes_sessions", "overridden"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from smtpkit.tls import TLS
 
 _FAILED_LOGINS = 100  # from one address in ten minutes
-NOT_A_PROXY = Reply(421, "No PROXY header is taken of this address", "4.7.0")  # which hears nothing, the log does
-NO_SESSION = Reply(421, "Internal error, try again later", "4.3.0")
 
 
 class ServerSettings:

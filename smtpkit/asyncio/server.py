@@ -8,8 +8,9 @@ from smtpkit.asyncio.sockets import Acceptor
 from smtpkit.asyncio.transport import Transport
 from smtpkit.asyncio.waiting import Watchdog, wait
 from smtpkit.endpoints import Listener
+from smtpkit.protocol.standard_replies import NO_SESSION
 from smtpkit.served import ServerFacts
-from smtpkit.serving import NO_SESSION, ServerSettings
+from smtpkit.serving import ServerSettings
 
 __all__ = ["Server", "serve"]
 

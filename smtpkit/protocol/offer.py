@@ -71,9 +71,9 @@ class Offer:
         self.checks = _checks(extensions, words) if extended else {}
         self.attributes = {word: frozenset(map(str.upper, words.get(word, ()))) for word in ("XCLIENT", "XFORWARD")}
         self.dialect = config.dialect
-        self.plain_reply = Reply(250, config.hostname)
-        self.greeting = Reply(220, f"{config.hostname} {'LMTP' if config.lmtp else 'ESMTP'}")
-        self.farewell = Reply(221, f"{config.hostname} closing", "2.0.0")
+        self.plain_reply = say.hello(config.hostname)
+        self.greeting = say.greeting(config.hostname, lmtp=config.lmtp)
+        self.farewell = say.farewell(config.hostname)
         self.verbs = frozenset(verb for each in extensions for verb in each.verbs)
         if auth is not None and EXTENSIONS["AUTH"] not in extensions:
             # Such a server takes the parameter from everybody, always (RFC 4954 section 5).

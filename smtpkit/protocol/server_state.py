@@ -56,20 +56,7 @@ _HELLO = frozenset({c.Ehlo, c.Helo, c.Lhlo})
 _STATUS_CODES = EXTENSIONS["ENHANCEDSTATUSCODES"]
 
 # Replies that say that a limit is reached, by identity: an application may give one that is equal.
-_LIMIT_OF = {
-    id(say.LINE_TOO_LONG): "line",
-    id(say.AUTH_LINE_TOO_LONG): "line",
-    id(say.TOO_MANY_COMMANDS): "commands",
-    id(say.TOO_MANY_ERRORS): "errors",
-    id(say.TOO_MANY_IN_A_ROW): "errors_in_a_row",
-    id(say.TOO_MANY_RECIPIENTS): "recipients",
-    id(say.TOO_MANY_TRANSACTIONS): "transactions",
-    id(say.TOO_LARGE): "max_message_size",
-    id(say.TOO_MANY_LOGINS): "attempts",
-    id(say.IDLE_TOO_LONG): "idle",
-    id(say.SESSION_TOO_LONG): "total",
-    id(say.TOO_SLOW): "minimum_rate",
-}
+_LIMIT_OF = {id(reply): name for name, replies in say.LIMIT_REPLIES.items() for reply in replies}
 
 _WAITING = {
     Reading.CONTENT: "body",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from smtpkit.protocol.transcript import Transcript
 
 _LARGE_CHUNK = 1024  # octets
-_UNKNOWN_ATTRIBUTE = Reply(501, "Unknown attribute", "5.5.4")
 
 
 class ServerSteps(AuthSteps):
@@ -237,7 +236,7 @@ class ServerSteps(AuthSteps):
     def _do_help(self, command: c.Help) -> "Stepped":
         known = {verb for row in self._offer.rows.values() for verb in row} - NOT_COMMANDS
         verbs = sorted({verb.removesuffix(" LAST") for verb in known})
-        return self._answer(command, Reply(214, f"Commands: {' '.join(verbs)}", "2.0.0"))
+        return self._answer(command, say.commands(verbs))
 
     def _do_quit(self, command: c.Quit) -> "Stepped":
         self._say(self._offer.farewell)
@@ -261,7 +260,7 @@ class ServerSteps(AuthSteps):
         # What the keyword does not name may not be told (Postfix's documents of both).
         if self._offer.attributes[command.verb].issuperset(command.attributes):
             return self._wait(command, reply)
-        return self._answer(command, _UNKNOWN_ATTRIBUTE)
+        return self._answer(command, say.UNKNOWN_ATTRIBUTE)
 
     def _accept_xclient(self, command: c.XClient, reply: Reply) -> None:
         # The session begins anew, as that of another client; TLS stays (Postfix's XCLIENT document).

@@ -3,6 +3,10 @@
 from smtpkit.wire.replies import Reply
 from smtpkit.wire.status import EnhancedStatus
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # The enhanced status code of a refusal that came without one, where its code has but one meaning.  No other is
 # made up: who reads 5.1.1 takes the address for dead.
 _USUAL_STATUS = {
@@ -47,6 +51,7 @@ NESTED_MAIL = Reply(503, "A transaction is open already", "5.5.1")
 MOVED = Reply(550, "No such mailbox here", "5.1.6")  # RFC 6531 section 3.7.4.1
 NEEDS_UTF8 = Reply(550, "The answer needs SMTPUTF8", "5.6.8")  # RFC 6531 section 3.7.4.2
 LINE_TOO_LONG = Reply(500, "Line too long", "5.5.2")  # RFC 5321 section 4.5.3.1.4
+UNKNOWN_ATTRIBUTE = Reply(501, "Unknown attribute", "5.5.4")  # of XCLIENT or XFORWARD (Postfix's documents of both)
 UNKNOWN_PARAMETER = Reply(555, "Parameter not recognized", "5.5.4")  # RFC 5321 section 4.1.1.11
 NO_SERVICE = Reply(554, "No service here", "5.3.2")  # RFC 5321 section 3.1
 NOT_MAIL = Reply(421, "This is a mail server", "4.7.0")
@@ -69,6 +74,7 @@ TOO_SLOW = Reply(421, "Content comes too slowly", "4.4.2")
 TOO_MUCH_OF_ADDRESS = Reply(421, "Too much from your address, try again later", "4.7.0")
 SHUTTING_DOWN = Reply(421, "Service is shutting down", "4.3.2")  # RFC 5321 section 3.8
 INTERNAL_ERROR = Reply(451, "Internal error, try again later", "4.3.0")
+NO_SESSION = Reply(421, "Internal error, try again later", "4.3.0")
 HANDLER_TOO_LONG = Reply(451, "This took too long here, try again later", "4.3.0")
 HANDLER_HANGS = Reply(421, "This took too long here, try again later", "4.3.0")
 
@@ -86,8 +92,46 @@ LOGIN_UNAVAILABLE = Reply(454, "Authentication is not available now", "4.7.0")  
 AUTH_CANCELLED = Reply(501, "Authentication cancelled", "5.7.0")  # RFC 4954 section 4
 AUTH_SYNTAX = Reply(501, "Not a valid response", "5.5.2")  # RFC 4954 section 4
 AUTH_LINE_TOO_LONG = Reply(500, "Authentication exchange line too long", "5.5.6")  # RFC 4954 section 4
-NO_INITIAL_RESPONSE = Reply(501, "The mechanism takes no initial response", "5.7.0")  # RFC 4954 section 4
 TOO_MANY_LOGINS = Reply(421, "Too many failed logins", "4.7.0")
+
+# The PROXY header; the peer does not hear these, which are for the log
+BAD_PROXY_HEADER = Reply(421, "The PROXY header cannot be read", "4.7.0")
+NOT_A_PROXY = Reply(421, "No PROXY header is taken of this address", "4.7.0")
+
+# By the name of each limit that a connection keeps, or its driver, what says that it is reached
+LIMIT_REPLIES: "dict[str, tuple[Reply, ...]]" = {
+    "line": (LINE_TOO_LONG, AUTH_LINE_TOO_LONG),
+    "commands": (TOO_MANY_COMMANDS,),
+    "errors": (TOO_MANY_ERRORS,),
+    "errors_in_a_row": (TOO_MANY_IN_A_ROW,),
+    "recipients": (TOO_MANY_RECIPIENTS,),
+    "transactions": (TOO_MANY_TRANSACTIONS,),
+    "max_message_size": (TOO_LARGE,),
+    "attempts": (TOO_MANY_LOGINS,),
+    "idle": (IDLE_TOO_LONG,),
+    "total": (SESSION_TOO_LONG,),
+    "minimum_rate": (TOO_SLOW,),
+}
+
+
+def greeting(hostname: str, *, lmtp: bool) -> Reply:
+    """What is said first (RFC 5321 section 4.2, RFC 2033 section 4.1)."""
+    return Reply(220, f"{hostname} {'LMTP' if lmtp else 'ESMTP'}")
+
+
+def hello(hostname: str) -> Reply:
+    """The answer to HELO (RFC 5321 section 4.1.1.1)."""
+    return Reply(250, hostname)
+
+
+def commands(verbs: "Iterable[str]") -> Reply:
+    """The answer to HELP (RFC 5321 section 4.1.1.8)."""
+    return Reply(214, f"Commands: {' '.join(verbs)}", "2.0.0")
+
+
+def farewell(hostname: str) -> Reply:
+    """The answer to QUIT (RFC 5321 section 4.1.1.10)."""
+    return Reply(221, f"{hostname} closing", "2.0.0")
 
 
 def usual_status(code: int) -> EnhancedStatus:

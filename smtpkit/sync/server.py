@@ -3,8 +3,9 @@
 from threading import Event
 
 from smtpkit.endpoints import Listener
+from smtpkit.protocol.standard_replies import NO_SESSION
 from smtpkit.served import ServerFacts
-from smtpkit.serving import NO_SESSION, ServerSettings
+from smtpkit.serving import ServerSettings
 from smtpkit.sync.connection import Connection
 from smtpkit.sync.session import Session, session_factory
 from smtpkit.sync.sockets import Acceptor

@@ -13,14 +13,15 @@ CODES = {
     **dict.fromkeys(["BAD_SEQUENCE", "BINARY_NEEDS_BDAT", "HELLO_FIRST", "NEED_MAIL", "NEED_RCPT"], "503 5.5.1"),
     **dict.fromkeys(["AUTHENTICATED_ALREADY", "NESTED_MAIL", "TLS_ACTIVE"], "503 5.5.1"),
     **dict.fromkeys(["NOT_MAIL", "TOO_MANY_COMMANDS", "TOO_MANY_ERRORS", "TOO_MANY_IN_A_ROW"], "421 4.7.0"),
+    **dict.fromkeys(["BAD_PROXY_HEADER", "NOT_A_PROXY"], "421 4.7.0"),
     **dict.fromkeys(["TOO_MANY_LOGINS", "TOO_MANY_TRANSACTIONS", "TOO_MUCH_OF_ADDRESS"], "421 4.7.0"),
     **dict.fromkeys(["SESSION_TOO_LONG", "TOO_SLOW"], "421 4.4.2"),
     **dict.fromkeys(["HANDLER_TOO_LONG", "INTERNAL_ERROR"], "451 4.3.0"),
     **dict.fromkeys(["EARLY", "INJECTED"], "554 5.5.0"),
-    **dict.fromkeys(["AUTH_CANCELLED", "NO_INITIAL_RESPONSE"], "501 5.7.0"),
+    **dict.fromkeys(["AUTH_CANCELLED"], "501 5.7.0"),
     "AUTH_SYNTAX": "501 5.5.2",
     "CANNOT_VERIFY": "252 2.5.0",
-    "HANDLER_HANGS": "421 4.3.0",
+    **dict.fromkeys(["HANDLER_HANGS", "NO_SESSION"], "421 4.3.0"),
     "LOGIN_UNAVAILABLE": "454 4.7.0",
     "NOT_IMPLEMENTED": "502 5.5.1",
     "NO_SERVICE": "554 5.3.2",
@@ -44,6 +45,7 @@ CODES = {
     "TOO_MANY_CONNECTIONS": "421 4.3.2",
     "TOO_MANY_RECIPIENTS": "452 4.5.3",
     "UNKNOWN_MECHANISM": "504 5.5.4",
+    "UNKNOWN_ATTRIBUTE": "501 5.5.4",
     "UNKNOWN_PARAMETER": "555 5.5.4",
 }
 
@@ -87,3 +89,17 @@ def test_all_but_intermediate_ones_have_a_status_code_of_their_class(name):
         assert reply.enhanced is None
     else:
         assert str(reply.enhanced)[0] == str(reply.code)[0]
+
+
+def test_what_names_the_server():
+    assert bytes(say.greeting("mx.example", lmtp=False)) == b"220 mx.example ESMTP\r\n"
+    assert bytes(say.greeting("mx.example", lmtp=True)) == b"220 mx.example LMTP\r\n"
+    assert bytes(say.hello("mx.example")) == b"250 mx.example\r\n"
+    assert bytes(say.commands(["DATA", "QUIT"])) == b"214 2.0.0 Commands: DATA QUIT\r\n"
+    assert bytes(say.farewell("mx.example")) == b"221 2.0.0 mx.example closing\r\n"
+
+
+def test_a_reply_says_that_one_limit_is_reached_and_no_other():
+    replies = [reply for replies in say.LIMIT_REPLIES.values() for reply in replies]
+    assert len({id(reply) for reply in replies}) == len(replies)
+    assert all(reply.code >= 400 for reply in replies)
