@@ -37,11 +37,9 @@ class ServerSteps(AuthSteps):
             return
         self._say(reply)
         self._move(self._row["greeting"])
-        self._reading = Reading.COMMAND
 
     def _reject_connect(self, event: Connect, reply: Reply | None) -> None:
         self._move_refused("greeting")
-        self._reading = Reading.COMMAND
         self._say(reply or say.NO_SERVICE)
 
     def _reject_session(self, event: c.Command, reply: Reply | None) -> None:
