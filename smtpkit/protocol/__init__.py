@@ -25,7 +25,20 @@ from smtpkit.protocol.events import (
 from smtpkit.protocol.extensions import DEFAULT_EXTENSIONS, EXTENSIONS, Extension
 from smtpkit.protocol.limits import Limits
 from smtpkit.protocol.message import Message
-from smtpkit.protocol.needs import CHUNK, CLOSE, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call, Expect, Need, Want
+from smtpkit.protocol.needs import (
+    CHUNK,
+    CLOSE,
+    DONE,
+    NEXT_CHUNK,
+    READ,
+    REWIND,
+    UPGRADE,
+    WRITE,
+    Call,
+    Expect,
+    Need,
+    Want,
+)
 from smtpkit.protocol.results import Outcome, SendResult, Verdict
 from smtpkit.protocol.retry import Retry
 from smtpkit.protocol.server import ServerConnection
