@@ -31,10 +31,17 @@ MODULES = {
     "smtpkit.asyncio": "Client and server for asyncio.",
     "smtpkit.stores": "Where a server puts what it receives.",
     "smtpkit.testing": "A mail server for tests, with all that may go wrong; the pytest fixture `smtp_server` is one.",
+    "smtpkit.protocol": "What an event loop of your own is made of, as [sans-io.md](sans-io.md) shows.",
+    "smtpkit.protocol.exchanges": "The exchanges of a client, generators without I/O.",
     "smtpkit.protocol.transcript_entries": "What a `Transcript` is made of.",
     "smtpkit.protocol.replay": "A transcript played again.",
     "smtpkit.sasl": "Mechanisms of logins in both roles, without I/O, and what a server stores of passwords.",
     "smtpkit.tls": "TLS without a socket, and the settings for it.",
+}
+FOR_LOOPS = {"smtpkit.protocol", "smtpkit.protocol.exchanges"}  # what has an entry above has no other there
+CONSTANTS = {  # whose values are long
+    "EXTENSIONS": "By EHLO keyword the entry of each extension: [protocol.md](protocol.md#extensions) prints them.",
+    "OPTIONS": "What `Client.send()` and `Sending` take, and what each means: the table at the end.",
 }
 REFERENCE = """# Reference
 
@@ -74,7 +81,8 @@ It also says how long a line may be, and what must be offered with it.
 A server offers those marked "default" unless `ServerConfig(extensions=…)` says otherwise.
 What stands behind a keyword in italics is for the server's owner to choose: `extensions=["DELIVERBY 60"]`.
 A server refuses what goes beyond it, and a client does not send that.
-What a parameter asks for is for the application to do, or to refuse: a positive MT-PRIORITY of whom it does not trust, above all (RFC 6710 section 4.1).
+What a parameter asks for is for the application to do, or to refuse: a positive MT-PRIORITY of \
+whom it does not trust, above all (RFC 6710 section 4.1).
 FUTURERELEASE is for submission alone (RFC 4865).
 STARTTLS and AUTH come with the TLS and AUTH settings.
 VRFY, EXPN and HELP are keywords alone: a server that does not show them may have the commands all the same.
@@ -116,11 +124,13 @@ SOURCES = {
 
 def reference() -> str:
     """The page with every public name."""
-    parts = [REFERENCE]
+    parts, known = [REFERENCE], {}
     for module, purpose in MODULES.items():
         loaded = importlib.import_module(module)
         parts.append(f"## `{module}`\n\n{purpose}\n")
-        parts += [_entry(name, getattr(loaded, name)) for name in loaded.__all__]
+        entries = {name: _entry(name, getattr(loaded, name)) for name in loaded.__all__}
+        parts += [entry for name, entry in entries.items() if module not in FOR_LOOPS or known.get(name) != entry]
+        known |= entries
     parts.append("## Options of `Client.send()` and `Client.send_message()`\n")
     parts.append(_table(["option", "meaning"], [[f"`{name}`", meaning] for name, meaning in OPTIONS.items()]))
     return "\n".join(parts)
@@ -233,12 +243,12 @@ def _entry(name, value):
         return "\n".join(lines + (["", *members] if members else [])) + "\n"
     if callable(value):
         return f"### `{name}{_signature(value)}`\n\n{_first(value)}\n"
-    return f"### `{name}`\n\n{_constant(value)}\n"
+    return f"### `{name}`\n\n{CONSTANTS.get(name) or _constant(value)}\n"
 
 
 def _constant(value):
     if isinstance(value, enum.Enum):
-        return f'A signal of `next_event()`: "{value.value}".'
+        return f'"{value.value}", of `{type(value).__name__}`: {_first(type(value))}'
     return f"`{value!r}`"
 
 
@@ -262,7 +272,9 @@ def _members(kind):
 
 
 def _has_entry(kind):
-    return any(getattr(importlib.import_module(module), kind.__name__, None) is kind for module in MODULES)
+    return any(
+        getattr(importlib.import_module(module), kind.__name__, None) is kind for module in MODULES.keys() - FOR_LOOPS
+    )
 
 
 def _first(value):

@@ -1,6 +1,6 @@
 """SMTP and LMTP for asyncio: client and server."""
 
-from smtpkit.asyncio.client import Client, connect, send_message
+from smtpkit.asyncio.client import Client, Connecting, connect, send_message
 from smtpkit.asyncio.pool import Pool
 from smtpkit.asyncio.relay import Relay, RelaySession
 from smtpkit.asyncio.server import Server, serve
@@ -16,6 +16,7 @@ __all__ = [
     "Certificates",
     "Client",
     "ClientStats",
+    "Connecting",
     "Ledger",
     "Listener",
     "Message",

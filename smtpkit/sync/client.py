@@ -84,7 +84,7 @@ class Client(ClientFacts):
             recipients: the forward-paths, or one.
             body: header and body: bytes, a binary file, an iterable of bytes, or a
                 callable that gives one of these.
-            options: of `smtpkit.protocol.sending.OPTIONS`.
+            options: of `smtpkit.protocol.OPTIONS`.
 
         Returns:
             The outcome of each recipient; at least one was accepted.

@@ -26,6 +26,7 @@ from smtpkit.wire.commands import (
     XForward,
     parse_command,
 )
+from smtpkit.wire.dialect import Dialect
 from smtpkit.wire.dots import DotStuffer, DotUnstuffer, dot_stuff, dot_unstuff
 from smtpkit.wire.parameter_values import DeliverBy, MessageTracking, OriginalRecipient, ValidSince
 from smtpkit.wire.parameters import ParameterCodec
@@ -39,6 +40,7 @@ __all__ = [
     "Command",
     "Data",
     "DeliverBy",
+    "Dialect",
     "DotStuffer",
     "DotUnstuffer",
     "Ehlo",
