@@ -76,13 +76,7 @@ class Target(Value):
 
     @classmethod
     def parse(
-        cls,
-        where: str,
-        port: int | None = None,
-        *,
-        tls: str | None = None,
-        auth: "Any" = None,
-        pinned: bool = False,
+        cls, where: str, port: int | None = None, *, tls: str | None = None, auth: "Any" = None, pinned: bool = False
     ) -> "Target":
         """Read a URL, or a host with a port.
 
