@@ -80,6 +80,8 @@ def test_nobody_is_not_counted():
     [
         ("2001:db8::1", "2001:db8::ffff", True),
         ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("2001:db8:0:2::1", "2001:db8:0:3::1", False),
+        ("2001:db8::1", "2001:db8::8000:0:0:1", True),
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
         ("no:address", "no:address", True),
         ("no:address", "no:other", False),
@@ -141,3 +143,10 @@ def test_there_are_as_many_workers_as_were_said():
 
 def test_it_says_what_it_is():
     assert repr(Ledger(messages=3)) == "<Ledger of messages=3 in 600.0 s, worker 0 of 1>"
+
+
+def test_who_never_pauses_is_counted_for_one_window_at_a_time():
+    ledger = Ledger(messages=100, window=10)
+    for now in range(5, 105, 10):
+        ledger.add("192.0.2.1", "messages", now)
+    assert ledger.count("192.0.2.1", "messages", 95) == 1.5

@@ -425,6 +425,16 @@ def test_a_refused_token_is_asked_for_once_more(play, ready, status):
     assert play(core, login(core, credentials), [FIRST, *refusal, SECOND, "S: 235 ok"]).result.code == 235
 
 
+def test_so_is_one_that_is_called_invalid(play, ready):
+    core = ready("AUTH OAUTHBEARER", tls=True)
+    first, second = (
+        f"C: AUTH OAUTHBEARER {b64(b'n,a=tim,%cauth=Bearer %b%c%c' % (1, token, 1, 1))}" for token in (b"old", b"new")
+    )
+    refused = ["S: 334 " + b64(b'{"status":"invalid_token"}'), "C: AQ==", "S: 535 5.7.8 no"]
+    credentials = Credentials("tim", token=provider("old", "new"))
+    assert play(core, login(core, credentials), [first, *refused, second, "S: 235 ok"]).result.code == 235
+
+
 def test_a_second_refusal_ends_it_and_tells_both(play, ready):
     core = ready("AUTH XOAUTH2", tls=True)
     credentials = Credentials("tim", token=provider("old", "new", "never"))
@@ -465,6 +475,9 @@ def test_a_vault_is_not_asked_for_what_is_not_sent(play, ready):
 
     core = ready("AUTH XOAUTH2", tls=True)
     play(core, login(core, Credentials("tim", never, token="old")), [FIRST, "S: 235 ok"])
+    core = ready("AUTH PLAIN", tls=True)
+    script = [f"C: AUTH PLAIN {b64(b'%ctim%csecret' % (0, 0))}", "S: 235 ok"]
+    play(core, login(core, Credentials("tim", "secret", token=never)), script)
 
 
 # Hints

@@ -127,6 +127,11 @@ def test_addresses_beyond_ascii_need_smtputf8():
         assert info.value.extension == "SMTPUTF8"
 
 
+def test_one_address_of_several_is_enough_to_need_it():
+    with pytest.raises(NotSupported):
+        lines(offers(), to=["bob@b.example", "j\xf6rg@b.example"])
+
+
 def test_a_domain_is_said_in_ascii_where_smtputf8_is_not_offered():
     said = lines(offers(), sender="a@bücher.example", to=["b@müller.example", "c@c.example"])
     assert said == [

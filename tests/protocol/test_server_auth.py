@@ -278,6 +278,10 @@ class TestAttempts:
         play = session(attempts=1)
         assert codes(play.say(b"AUTH PLAIN\r\n*\r\n" * 4 + WRONG)) == [*[334, 501] * 4, 535]
 
+    def test_a_line_that_is_too_long_is_none(self):
+        play = session(attempts=1)
+        assert codes(play.say((b"AUTH PLAIN\r\n" + b"A" * 12289 + b"\r\n") * 4 + WRONG)) == [*[334, 500] * 4, 535]
+
     @pytest.mark.parametrize(("code", "ends"), [(550, True), (534, True), (454, False)])
     def test_the_applications_own_refusal_counts_if_it_is_permanent(self, code, ends):
         play = session(decisions={VerifyPassword: Reply(code, "no")}, attempts=2)
@@ -392,3 +396,10 @@ class TestServerLogin:
         login.start()
         assert login.answer(False) is say.CREDENTIALS_INVALID
         assert login.line(b"") is say.CREDENTIALS_INVALID
+
+
+def test_a_stored_record_that_cannot_be_read_is_454():
+    login = ServerLogin("CRAM-MD5", None)
+    login.start()
+    assert login.line(b64(b"user 00")) == FetchSecret("user", "CRAM-MD5")
+    assert login.answer("SCRAM-SHA-256$x") == say.LOGIN_UNAVAILABLE

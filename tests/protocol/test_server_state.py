@@ -103,8 +103,10 @@ def test_a_transaction_has_begun_until_it_is_settled():
 
 def test_421_ends_the_session():
     play = ready()
+    play.say(TRANSACTION)
     play.core.close(say.SHUTTING_DOWN)
     assert play.core.closed
+    assert (play.core.envelope, play.core.in_transaction) == (None, False)
     assert play.core.transport is Transport.CLOSE
     assert play.core.next_event() == ConnectionClosed()
     assert codes(play.core.data_to_send()) == [421]
