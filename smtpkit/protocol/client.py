@@ -305,7 +305,7 @@ class ClientConnection(ClientState):
         elif (300 <= code < 400 and step not in _MAY_BE_INTERMEDIATE) or (code < 300 and step == "DATA"):
             raise self._violation(f"{code} in answer to {step}", bytes(reply), expected="another class of reply")
         elif self.lmtp and step in _ENDS_MESSAGE and self._accepted > 1:
-            # LMTP answers the end of a message once for each accepted recipient (RFC 2033 section 4.2).
+            # LMTP answers the end of a message once for each accepted recipient (RFC 2033 sections 4.2, 4.3).
             self._accepted -= 1
         else:
             self._owed.popleft()

@@ -30,9 +30,10 @@ class Limits(Value):
 
     An error is a 500, 501, 502, 504 or 555 that the core gave, or a 503; the 503s behind a refused MAIL,
     RCPT or DATA of one transaction count once.  `line=None` is 512 octets and what the offered extensions
-    add (RFC 5321 section 4.5.3.1.4); `transactions=None` is no bound, `total=None`,
-    `minimum_rate=None` and `handler=None` neither.  The seconds of user code are those of one call of a hook or a
-    handler; where it reads a stream, those from one piece to the next, without the wait for the client.
+    add (RFC 5321 section 4.5.3.1.4); `idle` should be 300 at least (section 4.5.3.2.7); `transactions=None` is no
+    bound, `total=None`, `minimum_rate=None` and `handler=None` neither.  The seconds of user code are
+    those of one call of a hook or a handler; where it reads a stream, those from one piece to the next, without the
+    wait for the client.
 
     Raises:
         ValueError: a limit is not above 0.

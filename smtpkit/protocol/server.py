@@ -158,7 +158,7 @@ class ServerConnection(ServerSteps):
         self._answer_question(secret)
 
     def answer(self, replies: "Sequence[Reply]") -> None:
-        """Decide the end of an LMTP message: one reply for each accepted RCPT, in order (RFC 2033 section 4.2).
+        """Decide the end of an LMTP message: one reply for each accepted RCPT, in order (RFC 2033 sections 4.2, 4.3).
 
         Raises:
             LocalProtocolError: it is not the end of an LMTP message, or the number of replies is wrong.

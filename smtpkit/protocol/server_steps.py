@@ -195,7 +195,7 @@ class ServerSteps(AuthSteps):
         if not self.config.lmtp:
             self._say(reply)
             return
-        # LMTP answers for each recipient (RFC 2033 section 4.2).
+        # LMTP answers for each recipient (RFC 2033 sections 4.2 and, of BDAT, 4.3).
         for _ in self.recipients:
             if self.state is not State.CLOSED:
                 self._say(reply)

@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 # The enhanced status code of a refusal that came without one, where its code has but one meaning.  No other is
 # made up: who reads 5.1.1 takes the address for dead.
 _USUAL_STATUS = {
-    432: "4.7.12",
-    451: "4.3.0",
+    432: "4.7.12",  # RFC 4954 section 6
+    451: "4.3.0",  # the registry of RFC 5248, as the next
     452: "4.3.1",
-    454: "4.7.0",
-    455: "4.5.4",
-    502: "5.5.1",
-    503: "5.5.1",
-    504: "5.5.4",
-    521: "5.3.2",
-    530: "5.7.0",
+    454: "4.7.0",  # RFC 4954 section 6
+    455: "4.5.4",  # no standard's: as 555
+    502: "5.5.1",  # no standard's: as 500 and 503
+    503: "5.5.1",  # the registry of RFC 5248
+    504: "5.5.4",  # RFC 4954 section 4
+    521: "5.3.2",  # RFC 7504
+    530: "5.7.0",  # RFC 4954 section 6, as the next three
     534: "5.7.9",
     535: "5.7.8",
     538: "5.7.11",
-    555: "5.5.4",
-    556: "5.1.10",
+    555: "5.5.4",  # the registry of RFC 5248
+    556: "5.1.10",  # RFC 7505
 }
 
 # Positive

@@ -9,19 +9,15 @@ _STANDARD = {
     "connect": 30.0,  # not in the standard
     "TLS handshake": 30.0,  # not in the standard
     "greeting": 300.0,  # 4.5.3.2.1
-    "EHLO": 300.0,
-    "HELO": 300.0,
-    "LHLO": 300.0,
-    "STARTTLS": 300.0,
-    "AUTH": 300.0,
+    **dict.fromkeys(("EHLO", "HELO", "LHLO", "STARTTLS", "AUTH"), 300.0),  # not in the standard: as MAIL
     "MAIL": 300.0,  # 4.5.3.2.2
     "RCPT": 300.0,  # 4.5.3.2.3
     "DATA": 120.0,  # 4.5.3.2.4
-    "BDAT": 300.0,
+    "BDAT": 300.0,  # not in the standard: as RCPT; the last chunk is "end of data"
     "body": 180.0,  # 4.5.3.2.5, each block
     "end of data": 600.0,  # 4.5.3.2.6: too short a wait here duplicates mail
-    "RSET": 300.0,
-    "QUIT": 20.0,
+    "RSET": 300.0,  # not in the standard: as MAIL
+    "QUIT": 20.0,  # not in the standard, and less than anything in it: nobody's mail depends on the reply
     "other": 300.0,
 }
 

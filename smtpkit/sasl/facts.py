@@ -21,7 +21,8 @@ class ClientFacts(Value):
         channel_binding: the tls-server-end-point octets of this connection.  Leave it None where a -PLUS
             mechanism was offered and is not used: a SCRAM without binding that has it tells the server that none
             was offered.
-        min_iterations, max_iterations: SCRAM refuses a server that announces less or more.
+        min_iterations, max_iterations: SCRAM refuses a server that announces less or more; less than 4096 none
+            should (RFC 5802 section 5.1, RFC 7677 section 3), and more than ten million is no honest server's.
         nonce: fixes the client's nonce, for tests; None makes a random one.
 
     Raises:

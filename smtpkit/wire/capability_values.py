@@ -42,7 +42,8 @@ class HoldLimits(Value):
 
 
 def _read_size(words: tuple[str, ...]) -> int | None:
-    # 0 says that there is no fixed limit; None that nothing is known, as of more than MAIL could declare.
+    # 0 says that there is no fixed limit; None that nothing is known, as of more digits than MAIL could declare: here
+    # RFC 1870 section 3 has no bound on them.
     digits = words[0] if words else ""
     return int(digits) if is_number(digits, SIZE_DIGITS) else None
 

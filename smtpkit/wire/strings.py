@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 SIZE_DIGITS = 20
-"""Digits of a size, that of SIZE (RFC 1870 section 3) and, by a bound of our own, that of BDAT."""
+"""Digits of a size, that of MAIL (RFC 1870 section 3) and, by a bound of our own, those of EHLO and of BDAT."""
 
 MOST_OCTETS = 10**SIZE_DIGITS - 1
 """The greatest size that can be said."""
