@@ -59,6 +59,12 @@ class TestPublishedExchanges:
         assert client.done
         client.finish()
 
+    def test_the_bounds_of_iterations_are_within_them(self):
+        name, nonce, _, _, (_, server_first, final, _) = published()
+        client = client_mechanism(name, **USER, nonce=nonce, min_iterations=4096, max_iterations=4096)
+        client.start()
+        assert client.respond(server_first) == final
+
     @pytest.mark.parametrize("index", [0, 1])
     def test_server_with_stored_keys(self, serve, index):
         name, _, nonce, keys, (first, server_first, final, server_final) = published(index)

@@ -24,7 +24,18 @@ def test_client_first(message, expected):
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"n,,", b"q,,n=u,r=c", b"p=y,,n=u,r=c", b"n,u,n=u,r=c", b"n,,n=u,r=", b"n,,m=1,n=u,r=c"]
+    "message",
+    [
+        b"",
+        b"n,,",
+        b"q,,n=u,r=c",
+        b"p=y,,n=u,r=c",
+        b"p=n,,n=u,r=c",
+        b"p=,,n=u,r=c",
+        b"n,u,n=u,r=c",
+        b"n,,n=u,r=",
+        b"n,,m=1,n=u,r=c",
+    ],
 )
 def test_client_first_that_is_none(message):
     with pytest.raises(ParseError):
@@ -57,6 +68,18 @@ def test_attributes_come_in_order(message):
 def test_a_nonce_is_of_printable_characters(nonce):
     with pytest.raises(ParseError):
         read_server_first(f"r={nonce},s=QQ==,i=1".encode(), "ab")
+
+
+def test_a_servers_nonce_goes_on_from_the_clients():
+    for nonce in ("abc", "ab", "xabc", "abx"):
+        with pytest.raises(ParseError, match="does not go on"):
+            read_server_first(f"r={nonce},s=QQ==,i=1".encode(), "abc")
+
+
+def test_iterations_have_nine_digits_at_most():
+    assert read_server_first(b"r=abcd,s=QQ==,i=999999999", "abc")[2] == 999_999_999
+    with pytest.raises(ParseError):
+        read_server_first(b"r=abcd,s=QQ==,i=1000000000", "abc")
 
 
 def test_client_final():

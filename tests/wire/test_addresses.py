@@ -292,3 +292,11 @@ def test_a_bad_path_has_5_1_3_whatever_is_wrong(text):
 @pytest.mark.parametrize("character", ["\x85", "\xad", "\ud800", "\ue000", "\u0378", "\xa0", "\u2028", "\u2029"])
 def test_no_label_holds_a_character_of_the_classes_that_are_no_text(character):
     assert not is_domain(f"\xe9{character}e.example")
+
+
+def test_the_ascii_form_of_a_label_has_63_octets_at_most():
+    lengths = {
+        len("xn--" + label.encode("punycode").decode()): label for label in ("\xe9" + "a" * n for n in range(70))
+    }
+    assert is_domain(lengths[63])
+    assert not is_domain(lengths[64])

@@ -78,3 +78,13 @@ def test_a_message_is_held_for_nine_digits_of_seconds_at_most(seconds):
 def test_a_solicitation_keyword_is_in_the_grammar_to_its_end(word):
     with pytest.raises(ParseError):
         READERS["NO-SOLICITING"]((word,))
+
+
+@pytest.mark.parametrize("name", ["MAILMAX", "RCPTMAX", "RCPTDOMAINMAX"])
+def test_limits_are_known_by_these_names(name):
+    assert READERS["LIMITS"]((f"{name.lower()}=5", "OTHER=6")) == {name: 5}
+
+
+@pytest.mark.parametrize("keyword", ["AUTH", "XCLIENT", "XFORWARD"])
+def test_names_are_in_upper_case_and_there_once(keyword):
+    assert READERS[keyword](("name", "NAME", "Addr")) == ("NAME", "ADDR")

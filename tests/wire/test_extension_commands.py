@@ -140,3 +140,21 @@ def test_an_unknown_command_that_is_none_is_a_syntax_error(made):
 def test_what_is_not_known_of_a_client_is_an_empty_text():
     told = {"NAME": UNAVAILABLE, "ADDR": "[tempunavail]", "HELO": "a.example", "LOGIN": ""}
     assert XForward(told).known == {"NAME": "", "ADDR": "", "HELO": "a.example", "LOGIN": ""}
+
+
+def test_verbs_that_were_once_in_use():
+    assert {"ATRN", "BURL", "ONEX", "SAML", "SEND", "SOML", "TURN", "VERB"} == HISTORIC_VERBS
+
+
+@pytest.mark.parametrize("kind", [XClient, XForward])
+def test_attributes_are_named_in_any_case_and_have_255_characters_at_most(kind):
+    assert kind.parse_argument("name=a Helo=b").attributes == {"NAME": "a", "HELO": "b"}
+    assert kind({"NAME": "a" * 255}).attributes == {"NAME": "a" * 255}
+    with pytest.raises(ParseError):
+        kind({"NAME": "a" * 256})
+
+
+def test_a_space_without_an_initial_response_is_a_syntax_error():
+    with pytest.raises(ParseError) as caught:
+        Auth.parse_argument("PLAIN ")
+    assert caught.value.enhanced == "5.5.2"

@@ -141,3 +141,12 @@ def test_seconds_have_nine_digits_at_most(kind):
 @pytest.mark.parametrize(("action", "written"), [("R", ""), ("C", ";C")])
 def test_the_action_of_rrvs_is_written_where_it_is_not_the_usual_one(action, written):
     assert str(ValidSince("2030-01-01T00:00:00Z", action)) == f"2030-01-01T00:00:00Z{written}"
+
+
+def test_a_type_of_address_that_is_not_known_keeps_its_case():
+    assert OriginalRecipient("X-Other", "a").address_type == "X-Other"
+    assert OriginalRecipient("RFC822", "a").address_type == "rfc822"
+
+
+def test_a_solicitation_keyword_may_be_one_letter():
+    assert solicitation_keywords("a,b", "SOLICIT") == ("a", "b")
