@@ -1,6 +1,6 @@
 """The client's side of a connection: commands and content in, octets out; octets in, replies out."""
 
-from smtpkit.errors import ParseError
+from smtpkit.errors import ParseError, RemoteProtocolError
 from smtpkit.protocol.client_state import GREETING, MAY_BE_FOLLOWED, NOTHING, ClientState
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
 from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
@@ -120,9 +120,13 @@ class ClientConnection(ClientState):
         code = self._assembler.code or self._lines.peek(3)
         if code[:1] in _REFUSALS if self._ahead is State.DATA else b"421".startswith(code):
             return
-        while self._take([], 1) is None:
-            pass  # a reply of many lines
-        raise self._violation("a reply that nobody asked for", self._lines.take(_SHOWN))
+        try:
+            while self._take([], 1) is None:
+                pass  # a reply of many lines
+            raise self._violation("a reply that nobody asked for", self._lines.take(_SHOWN))
+        except RemoteProtocolError as error:
+            error.flushed = False  # what was to be sent stays here
+            raise
 
     def _note(self, command: c.Command, octets: bytes) -> None:
         if isinstance(command, c.Bdat):

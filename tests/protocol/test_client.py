@@ -325,6 +325,7 @@ def test_what_lies_there_before_a_command_is_never_taken_for_its_answer(ready, o
     with pytest.raises(RemoteProtocolError, match=r"nobody asked for|no reply") as info:
         core.send(MAIL)
     assert info.value.expected == "nothing"
+    assert not info.value.flushed
     assert core.closed
     assert core.data_to_send() == b""
 

@@ -11,6 +11,7 @@ from smtpkit.protocol import standard_replies as say
 from smtpkit.protocol.events import BodyChunk, Connect, ConnectionClosed, Transport
 from smtpkit.protocol.states import State
 from smtpkit.protocol.transcript import Transcript
+from smtpkit.sasl.questions import VerifyPassword
 from smtpkit.wire import commands as c
 from smtpkit.wire.replies import Reply
 
@@ -296,3 +297,16 @@ def test_what_is_granted_is_no_event_until_many_replies_wait():
     assert (answered.command, answered.reply) == (c.parse_command(b"RCPT TO:<d@c.example>"), say.RCPT_OK)
     assert play.core.unsent == 100
     assert play.core.unanswered is None
+
+
+def test_a_decision_of_another_kind_is_told_which_would_do():
+    play = ready(decisions={c.Mail: None})
+    play.say(b"MAIL FROM:<>\r\n")
+    with pytest.raises(LocalProtocolError) as info:
+        play.core.supply("secret")
+    assert info.value.expected == "accept() or reject()"
+    play = Play(config(auth=playing.AuthPolicy({"u": "p"}, allow_in_clear=True)), {VerifyPassword: None})
+    play.say(b"EHLO c.example\r\n" + playing.LOGIN)
+    with pytest.raises(LocalProtocolError) as info:
+        play.core.answer([])
+    assert info.value.expected == "supply() or reject()"
