@@ -55,6 +55,7 @@ class ServerFacts:
         self._admission = Admission(settings.config.limits, settings.ledger)
         self._connections: set[Any] = set()
         self._watch = ServerWatch(settings.ledger, settings.observer)
+        self._bars_login = self._watch.bars_login  # one for all connections
         self.counters = self._watch.counters
 
     def __repr__(self) -> str:
@@ -151,7 +152,7 @@ class ServedConnection:
             proxy_protocol=self._proxied,
             trusted=trusted,
         )
-        self._driver.bars_login = self._bars_login
+        self._driver.bars_login = server._bars_login
         if self._proxied:
             self._driver.introduced = self._introduced
         self._address: str | None = None  # whose connection is counted; None while that is not known
@@ -205,9 +206,6 @@ class ServedConnection:
         else:
             self._server._watch.noticed(self._session, name)
 
-    def _bars_login(self) -> "Reply | None":
-        return self._server._watch.bars_login(self._session)
-
     def _answered(self, hook: str, answer: "Any", began: float) -> None:
         # A hook that was called then has answered.
         if hook in _OF_MESSAGES:
@@ -251,7 +249,7 @@ class ServedConnection:
                 server._gone.set()
 
     def _ended(self) -> None:
-        admitted, driver = self._admitted, self._driver
+        admitted = self._admitted
         self._leave()
         self._parted(admitted=admitted)
-        driver.core.notice = driver.introduced = driver.bars_login = None  # which refer back to this
+        self._driver.core.notice = self._driver.introduced = None  # which refer back to this

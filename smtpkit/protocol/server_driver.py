@@ -49,8 +49,8 @@ class ServerDriver(OpeningDriver):
 
     Attributes:
         introduced: called when a PROXY header has said who the client is.  None at first.
-        bars_login: asked before on_login; the reply that it gives refuses the login, None lets it go on.  None at
-            first.
+        bars_login: asked before on_login, with the session; the reply that it gives refuses the login, None lets it
+            go on.  None at first.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ServerDriver(OpeningDriver):
         super().__init__(core, session, make_tls, implicit_tls=implicit_tls, proxy_protocol=proxy_protocol)
         self._hooks = hooks
         self._trusted = trusted
-        self.bars_login: Callable[[], Reply | None] | None = None
+        self.bars_login: Callable[[SessionFacts], Reply | None] | None = None
         self._last_word: Reply | None = None
         self._refusal: Reply | None = None
         self._pieces: list[bytes] = []
@@ -204,7 +204,7 @@ class ServerDriver(OpeningDriver):
                     yield from self._content(event)
             elif kind is Connect and self._refusal is not None:
                 core.reject(self._refusal)
-            elif kind in QUESTIONS and self.bars_login and (refusal := self.bars_login()) is not None:
+            elif kind in QUESTIONS and self.bars_login and (refusal := self.bars_login(self._session)) is not None:
                 core.reject(refusal)
             elif (hook := hook_of(event)) is not None:
                 self._decide(event, ((yield call_of(hook, event)) if hook in hooks else None) or self._default(event))

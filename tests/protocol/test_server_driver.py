@@ -127,11 +127,12 @@ class TestHooks:
     @pytest.mark.parametrize("hooks", [{"on_login": True}, {}])
     def test_a_login_that_is_barred_is_refused_and_no_hook_is_asked(self, hooks):
         adapter = ready(with_login(), hooks)
-        barred = [say.TOO_MUCH_OF_ADDRESS, None]
-        adapter.driver.bars_login = barred.pop
+        sessions = []
+        adapter.driver.bars_login = sessions.append
         assert codes(adapter.say(LOGIN)) == [235 if hooks else 535]
+        assert sessions == [adapter.session]
         adapter = ready(with_login(), hooks)
-        adapter.driver.bars_login = barred.pop
+        adapter.driver.bars_login = lambda session: say.TOO_MUCH_OF_ADDRESS
         assert adapter.say(LOGIN) == bytes(say.TOO_MUCH_OF_ADDRESS)
         assert adapter.calls == []
 
