@@ -94,16 +94,32 @@ class Client(ClientFacts):
             SenderRefused, RecipientsRefused, MessageRefused: nobody was accepted.
             ConnectionLost, Timeout: `.recipients` says what became of whom.
             NotSupported, ParseError: it cannot be sent; nothing was.
+            TypeError, ValueError: an option or the body is none.
         """
         return await self._send(Sending(self._core, sender, recipients, body, options))
 
     async def command(self, command: "Command") -> "Reply":
-        """Send one command, and return the reply whatever it is."""
+        """Send one command, and return the reply whatever it is.
+
+        Args:
+            command: one without content, such as `Noop()` or `Vrfy("user")`; TLS and logins are for `connect()`.
+
+        Raises:
+            NotSupported: the server does not offer the extension that it belongs to.
+            LocalProtocolError: it is out of order, or another call is under way.
+            ConnectionLost, Timeout, RemoteProtocolError: no reply came, or none that can be read.
+        """
         reply: Reply = await self._perform(exchanges.command(command, self._core))
         return reply
 
     async def reset(self) -> None:
-        """End an open transaction (RSET)."""
+        """End an open transaction (RSET).
+
+        Raises:
+            ReplyError: the server refused.
+            LocalProtocolError: another call is under way.
+            ConnectionLost, Timeout, RemoteProtocolError: no reply came, or none that can be read.
+        """
         await self._perform(exchanges.reset())
 
     async def close(self) -> None:
@@ -286,6 +302,13 @@ async def send_message(
         options: of the send.
         retry: a policy for sending again what was deferred or lost on the way; None for one attempt.
         connect_options: of `connect()`.
+
+    Returns:
+        The outcome of each recipient; at least one was accepted.
+
+    Raises:
+        SMTPError: as `connect()` and `Client.send()`; the last one, where it was tried again.
+        TypeError, ValueError: an option is none.
     """
     if retry is not None:
         from smtpkit.asyncio.pool import Pool

@@ -177,6 +177,14 @@ class Pool:
 
         Args:
             deadline: seconds for getting it; None for that of the pool.
+
+        Yields:
+            The client, which is nobody else's in the block.
+
+        Raises:
+            LocalProtocolError: the pool is closed.
+            Timeout: no connection was free in time.
+            SMTPError: as `connect()`, where a new one was needed.
         """
         ends = self._end_of(deadline)
         slot = await self._acquire(ends, paced=False)

@@ -46,6 +46,10 @@ class ClientConnection(ClientState):
     and `next_event()` gives the replies in order.  The exchanges of `smtpkit.protocol` decide what to send
     next; this class sees to it that it is in order, and knows which reply answers what.
 
+    Args:
+        config: how the client presents itself.
+        transcript: records the session; None for nobody.
+
     Attributes:
         state: a State, as far as the replies that came tell.
         transport: what the owner does with its transport (READ, START_TLS or CLOSE).

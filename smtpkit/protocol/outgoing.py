@@ -35,6 +35,7 @@ class Outgoing:
 
     Raises:
         ParseError: a body that was scanned cannot be sent as `newlines` wants.
+        ValueError: `newlines` is none of the three.
     """
 
     # What a plain body, the usual one, never changes.

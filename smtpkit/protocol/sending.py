@@ -61,6 +61,12 @@ class Sending:
         file: a file that it is read from, or None.
         source: an iterator or async iterator that gives it, or None.
         deadline: seconds, or None.
+
+    Raises:
+        TypeError: there is no such option, or the body is no body.
+        ValueError: an option's value makes no sense.
+        ParseError: an address or a parameter is not in the grammar.
+        LocalProtocolError: there is no recipient.
     """
 
     def __init__(
@@ -102,7 +108,18 @@ class Sending:
     def of_message(
         cls, client: "ClientConnection", message: "Any", sender: "Any", recipients: "Any", options: "dict[str, Any]"
     ) -> "Sending":
-        """A send of an EmailMessage, or of a Message that a server received."""
+        """A send of an EmailMessage, or of a Message that a server received.
+
+        Args:
+            client, options: as for the class.
+            message: it is not changed; Bcc is left out of what is sent.
+            sender, recipients: None takes them from the header, or from the envelope of a Message.
+
+        Raises:
+            TypeError, ValueError, ParseError, LocalProtocolError: as the class, and where the message or its header is
+                at fault.
+            NotSupported: the header has an address that this server cannot be told.
+        """
         if isinstance(message, Message):
             sender = sender if sender is not None else message.envelope.sender
             recipients = recipients if recipients is not None else message.envelope.recipients
@@ -136,7 +153,16 @@ class Sending:
         return self.file.read(_BLOCK) or None
 
     def exchange(self) -> "Generator[Wanted, Any, SendResult]":
-        """The exchange that sends it."""
+        """The exchange that sends it.
+
+        Returns:
+            The outcome of each recipient; at least one was accepted.
+
+        Raises:
+            SenderRefused, RecipientsRefused, MessageRefused: nobody was accepted, or `raise_for` is "any".
+            NotSupported, ParseError: it cannot be sent; where the body says so only on its way, no end of it was sent.
+            ConnectionLost, Timeout, RemoteProtocolError: `.recipients` says what became of whom.
+        """
         options, client = self._options, self._client
         if self.held is not None:
             self._scan = scanned_whole(self.held, lines=self._strict)

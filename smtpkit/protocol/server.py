@@ -35,6 +35,10 @@ class ServerConnection(ServerSteps):
     event is well-formed and legal now, and waits as `unanswered` for `accept()`, `reject()`, `supply()` or
     `answer()`; meanwhile `next_event()` is PAUSED.  Of content only `BodyChunk(last=True)` waits.
 
+    Args:
+        config: what the server offers and allows.
+        transcript: records the session; None for nobody.
+
     Attributes:
         state: a State.
         transport: what the owner does with its transport (READ, START_TLS or CLOSE).
@@ -203,7 +207,11 @@ class ServerConnection(ServerSteps):
         self._renew()
 
     def close(self, reply: Reply | None = None) -> None:
-        """End the session from this side, with a farewell where one is due (421: RFC 5321 section 3.8)."""
+        """End the session from this side; nothing more happens where it has ended.
+
+        Args:
+            reply: a farewell, 421 mostly (RFC 5321 section 3.8); None to go without a word.
+        """
         if self.state is not State.CLOSED:
             if reply is not None:
                 self._say(reply if self.state is State.GREETING else self._with_status(None, reply))

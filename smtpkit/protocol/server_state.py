@@ -67,7 +67,12 @@ _WAITING = {
 
 
 class ServerState:
-    """The facts of a server's session, and the means to answer."""
+    """The facts of a server's session, and the means to answer.
+
+    Args:
+        config: what the server offers and allows.
+        transcript: records the session; None for nobody.
+    """
 
     __slots__ = (
         "_budget",
