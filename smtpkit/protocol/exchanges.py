@@ -9,10 +9,11 @@ that had come.
 
 from contextlib import suppress
 
-from smtpkit.errors import NotSupported, ReplyError, SMTPError, TLSError
+from smtpkit.errors import ReplyError, SMTPError, TLSError
 from smtpkit.protocol.events import Transport
 from smtpkit.protocol.login import login
 from smtpkit.protocol.needs import UPGRADE, Expect
+from smtpkit.protocol.negotiation import demand
 from smtpkit.protocol.states import State
 from smtpkit.wire.commands import Command, Ehlo, Helo, Lhlo, Quit, Rset, StartTLS
 
@@ -101,13 +102,13 @@ def command(item: Command, client: "ClientConnection | None" = None) -> "Generat
         client: the connection, where a command of an extension that is not offered is not to be sent.
 
     Raises:
-        NotSupported: the server does not offer the extension that the command belongs to.
+        NotSupported: the server does not offer the extension that the command belongs to, or it needs TLS with a
+            verified server.
     """
     if client is not None and client.state is not State.CONNECTED:  # before any hello nothing is known
-        extension = client.missing(item.verb)
+        extension = client.config.owners.verbs.get(item.verb)
         if extension is not None:
-            name = extension.keyword
-            raise NotSupported(f"{item.verb} needs {name}, which the server does not offer", extension=name)
+            demand(client, extension, item.verb)
     (reply,) = yield (item,)
     return reply
 

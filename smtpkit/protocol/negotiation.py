@@ -4,7 +4,7 @@ from smtpkit.errors import NotSupported, ParseError
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Mail, Rcpt
 
-__all__ = ["has_ascii_form", "in_ascii", "negotiate"]
+__all__ = ["demand", "has_ascii_form", "in_ascii", "negotiate"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from smtpkit.protocol.client import ClientConnection
+    from smtpkit.protocol.extensions import Extension
     from smtpkit.protocol.outgoing import Outgoing
     from smtpkit.wire.capabilities import Capabilities
 
@@ -76,6 +77,21 @@ def negotiate(
     return mail, commands
 
 
+def demand(client: "ClientConnection", extension: "Extension", word: str) -> None:
+    """See to it that a word of an extension, a verb or a parameter, may be said.
+
+    Raises:
+        NotSupported: the server does not offer the extension, or it needs TLS with a verified server.
+    """
+    name = extension.keyword
+    if name not in client.capabilities:
+        if word == name:
+            raise NotSupported(f"the server does not offer {name}", extension=name)
+        raise NotSupported(f"{word} needs {name}, which the server does not offer", extension=name)
+    if not extension.usable_over(client.tls):
+        raise NotSupported(f"{word} needs TLS and a verified certificate", extension=name)
+
+
 def in_ascii(mailbox: Mailbox) -> Mailbox:
     """The same mailbox with its domain in ASCII (RFC 5891 section 4.4); a local-part has no such form.
 
@@ -112,16 +128,8 @@ def _demanded(client: "ClientConnection", parameters: "Mapping[str, Any]") -> "d
     demanded = {keyword.upper(): value for keyword, value in parameters.items()}
     owners = client.config.owners.parameters
     for keyword in demanded:
-        extension = owners.get(keyword)
-        if extension is None:
-            continue
-        name = extension.keyword
-        if name not in client.capabilities:
-            if keyword == name:
-                raise NotSupported(f"the server does not offer {name}", extension=name)
-            raise NotSupported(f"{keyword} needs {name}, which the server does not offer", extension=name)
-        if not extension.usable_over(client.tls):
-            raise NotSupported(f"{keyword} needs TLS and a verified certificate", extension=name)
+        if keyword in owners:
+            demand(client, owners[keyword], keyword)
     return demanded
 
 

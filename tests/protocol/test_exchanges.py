@@ -124,7 +124,7 @@ def test_a_single_command_gives_its_reply_whatever_it_is(play, ready):
 
 def test_a_command_of_an_extension_that_is_not_offered_is_not_sent(play, ready):
     item = Etrn("b.example")
-    with pytest.raises(NotSupported, match="ETRN needs ETRN") as info:
+    with pytest.raises(NotSupported, match="the server does not offer ETRN") as info:
         play(ready(), command(item, ready()), [])
     assert info.value.extension == "ETRN"
     core = ready("ETRN")

@@ -4,7 +4,7 @@ import pytest
 
 from smtpkit.errors import NotSupported, ParseError
 from smtpkit.protocol import ClientConfig, ClientConnection, Envelope, Extension
-from smtpkit.protocol.negotiation import has_ascii_form, in_ascii, negotiate
+from smtpkit.protocol.negotiation import demand, has_ascii_form, in_ascii, negotiate
 from smtpkit.protocol.outgoing import Outgoing, scanned
 from smtpkit.protocol.tls_facts import TLSFacts
 from smtpkit.wire.addresses import Mailbox
@@ -238,6 +238,16 @@ def test_what_needs_tls_is_sent_to_a_verified_server_alone():
     for tls in (None, "not verified"):
         with pytest.raises(NotSupported, match="REQUIRETLS needs TLS and a verified certificate"):
             lines(offers("REQUIRETLS"), mail={"REQUIRETLS": True}, tls=tls)
+
+
+def test_a_verb_obeys_the_same_as_a_parameter():
+    own = Extension("X-OWN", verbs=["XVERB"], needs_tls=True)
+    demand(client(offers("X-OWN")), own, "XVERB")
+    with pytest.raises(NotSupported, match="XVERB needs X-OWN, which the server does not offer"):
+        demand(client(offers()), own, "XVERB")
+    for tls in (None, "not verified"):
+        with pytest.raises(NotSupported, match="XVERB needs TLS"):
+            demand(client(offers("X-OWN"), tls=tls), own, "XVERB")
 
 
 def test_what_the_server_would_refuse_is_not_sent():
