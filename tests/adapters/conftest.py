@@ -47,6 +47,11 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
+def pytest_sessionfinish():
+    """Let the garbage collector see again what was frozen: hypothesis, loaded now, asks it who holds an object."""
+    gc.unfreeze()
+
+
 class Event:
     """An event that handlers of both colours, and the test, can set and wait for."""
 
