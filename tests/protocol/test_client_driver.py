@@ -645,6 +645,22 @@ def test_a_connection_on_which_something_came_unasked_is_not_used_again(ready, o
     assert not driver.reusable
 
 
+def test_a_connection_that_has_taken_all_it_takes_is_not_used_again(ready):
+    core = ready("LIMITS MAILMAX=1")
+    driver = ClientDriver(core)
+    assert driver.reusable
+    core.use.mails = 1
+    assert not driver.reusable
+
+
+def test_a_loss_tells_what_the_system_said(ready):
+    driver, error = waiting(ready), OSError("gone")
+    driver.lost(error)
+    with pytest.raises(ConnectionLost) as info:
+        driver.next()
+    assert info.value.__cause__ is error
+
+
 def test_a_connection_that_was_lost_or_has_a_transaction_open_is_not_used_again(ready):
     driver = ClientDriver(ready("PIPELINING"))
     driver.lost(OSError("gone"))

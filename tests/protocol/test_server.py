@@ -569,7 +569,7 @@ class TestMisuse:
         with pytest.raises(LocalProtocolError, match="LMTP"):
             play.core.answer([Reply(250)])
 
-    @pytest.mark.parametrize("replies", [[], [Reply(250)] * 2, [Reply(354)], [Reply(354), Reply(250)]])
+    @pytest.mark.parametrize("replies", [[], [Reply(250)] * 2, [Reply(354)]])
     def test_answers_that_do_not_match_the_recipients(self, replies):
         play = ready(config(lmtp=True), {BodyChunk: None})
         play.say(TRANSACTION + b"DATA\r\n.\r\n")
@@ -577,6 +577,12 @@ class TestMisuse:
             play.core.answer(replies)
         play.core.answer([Reply(250)])
         assert play.core.state is State.READY
+
+    def test_one_answer_of_several_that_decides_nothing(self):
+        play = ready(config(lmtp=True), {BodyChunk: None})
+        play.say(TRANSACTION + b"RCPT TO:<c@c.example>\r\nDATA\r\n.\r\n")
+        with pytest.raises(LocalProtocolError, match="decides nothing"):
+            play.core.answer([Reply(250), Reply(354)])
 
     def test_tls_where_it_cannot_begin(self):
         with pytest.raises(LocalProtocolError, match="cannot begin"):

@@ -424,3 +424,8 @@ def test_a_line_of_512_octets_is_one_line():
     assert len(bytes(Reply(250, "x" * 506))) == 512
     assert bytes(Reply(250, "x" * 506)).count(b"\r\n") == 1
     assert bytes(Reply(250, "x" * 507)).count(b"\r\n") == 2
+
+
+def test_of_the_spaces_that_fit_the_last_ends_a_line():
+    *full, _ = bytes(Reply(250, " ".join(["word"] * 300))).splitlines(keepends=True)
+    assert all(len(line) > 512 - len("word ") for line in full)
