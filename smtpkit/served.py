@@ -167,8 +167,7 @@ class ServedConnection:
         session.peer = self.transport.peer or ""
         session.local = self.transport.local or ""
         self.transport.set_deadline(server._settings.config.limits.total)
-        with server._watch.lock:
-            server._connections.add(self)
+        server._connections.add(self)  # which needs no lock: nothing is asked of the set before
         server._watch.came(session)
         if self._proxied and self._believed is False:
             # It may be no proxy, and what it says is not read: it hears nothing either.
