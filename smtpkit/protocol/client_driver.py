@@ -1,6 +1,6 @@
 """The client's dialogue: an exchange's wants to commands, replies and needs."""
 
-from smtpkit.errors import ConnectionLost, RemoteProtocolError, SMTPError, Timeout, TLSError
+from smtpkit.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError, SMTPError, Timeout, TLSError
 from smtpkit.protocol.driver import Driver
 from smtpkit.protocol.events import NEED_DATA, ConnectionClosed, Transport
 from smtpkit.protocol.needs import CHUNK, DONE, NEXT_CHUNK, READ, REWIND, UPGRADE, WRITE, Call
@@ -167,7 +167,7 @@ class ClientDriver(Driver):
                 else:
                     self._replies = []
                     self.waits += 1
-                    value = yield from self._answers()
+                    value = yield from self._expected(want.replies)
             except SMTPError as error:
                 step, value = exchange.throw, self._noted(error)
 
@@ -210,6 +210,12 @@ class ClientDriver(Driver):
                 if core.take_replies(replies) is None:  # all at once, as mostly
                     self.waits += len(replies)
                     return replies
+        return (yield from self._answers())
+
+    def _expected(self, replies: int) -> "Steps":
+        # Whatever else came would be the answer to the next command.
+        if replies != (owed := self.core.owed):
+            raise LocalProtocolError("so many replies are not due", expected=str(owed), received=str(replies))
         return (yield from self._answers())
 
     def _answers(self) -> "Steps":

@@ -79,6 +79,14 @@ def test_the_greeting_is_waited_for_without_a_look_before(ready):
     assert Expect(1) == Expect(1)
 
 
+@pytest.mark.parametrize("replies", [0, 2])
+def test_as_many_replies_are_expected_as_are_owed(replies):
+    driver = begun(ClientConnection(ClientConfig()), wants(Expect(replies)))
+    with pytest.raises(LocalProtocolError, match="so many replies are not due") as caught:
+        driver.next()
+    assert (caught.value.expected, caught.value.received) == ("1", str(replies))
+
+
 def test_what_an_exchange_raises_comes_out_of_next(ready):
     def fails():
         yield (Noop(),)
