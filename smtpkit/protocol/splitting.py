@@ -97,13 +97,14 @@ def _limit(client: "ClientConnection", wanted: int, replayable: bool, max_recipi
 
 
 def _is_excess(outcome: Outcome, lmtp: bool) -> bool:
-    # 552 is what older servers say (RFC 5321 section 4.5.3.1.10).
+    # 552 is what older servers say; where it was said of the mailbox after all, it is said again, and then stands
+    # (RFC 5321 section 4.5.3.1.10).
     reply = outcome.reply
     if reply is None or reply.code not in (452, 552):
         return False
     if reply.enhanced is not None:
         return str(reply.enhanced).endswith(".5.3")
-    return reply.code == 452 and not lmtp  # where it may as well be said of a mailbox, at the end of the message
+    return not lmtp  # where it may as well be said of a mailbox, at the end of the message
 
 
 def _verdict(

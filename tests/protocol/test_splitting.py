@@ -52,7 +52,7 @@ def test_a_limit_that_is_known_is_kept(play, ready, keyword, option):
     assert list(played.result.recipients) == names(3)
 
 
-@pytest.mark.parametrize("line", [LIMIT, "S: 452 too many", "S: 552 5.5.3 too many"])
+@pytest.mark.parametrize("line", [LIMIT, "S: 452 too many", "S: 552 5.5.3 too many", "S: 552 too many"])
 def test_a_limit_that_turns_up_is_kept_from_then_on(play, ready, line):
     core = ready("PIPELINING")
     script = [*group(0, 1, 2, 3, 4), OK, OK, line, line, line, GO, *CONTENT, DONE]
@@ -61,11 +61,19 @@ def test_a_limit_that_turns_up_is_kept_from_then_on(play, ready, line):
     assert verdicts(played.result) == [ACCEPTED] * 5
 
 
-@pytest.mark.parametrize("line", ["S: 451 4.2.1 busy", "S: 452 4.3.1 full", "S: 552 mailbox full", "S: 550 5.5.3 no"])
+@pytest.mark.parametrize("line", ["S: 451 4.2.1 busy", "S: 452 4.3.1 full", "S: 552 5.2.2 full", "S: 550 5.5.3 no"])
 def test_other_refusals_stand(play, ready, line):
     core = ready("PIPELINING")
     played = play(core, send(core, 2), [*group(0, 1), OK, line, GO, *CONTENT, DONE], body=BODY)
     assert verdicts(played.result) == [ACCEPTED, DEFERRED if line[3] == "4" else REFUSED]
+
+
+def test_a_552_that_was_said_of_the_mailbox_is_said_twice_and_stands(play, ready):
+    core = ready("PIPELINING")
+    script = [*group(0, 1, 2), OK, "S: 552 mailbox full", OK, GO, *CONTENT, DONE]
+    script += [*group(1), "S: 552 mailbox full", "S: 503 no recipients", "C: RSET", OK]
+    played = play(core, send(core, 3), script, body=BODY)
+    assert verdicts(played.result) == [ACCEPTED, REFUSED, ACCEPTED]
 
 
 def test_a_limit_that_lets_nobody_through_ends_it(play, ready):
