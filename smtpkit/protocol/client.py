@@ -2,8 +2,8 @@
 
 from smtpkit.errors import ParseError, RemoteProtocolError
 from smtpkit.protocol.client_state import GREETING, MAY_BE_FOLLOWED, NOTHING, ClientState
+from smtpkit.protocol.command_groups import ACCEPTANCE, plain_group
 from smtpkit.protocol.events import NEED_DATA, AuthResponse, BodyChunk, ConnectionClosed, Transport
-from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
 from smtpkit.protocol.states import END_OF_DATA, INTERMEDIATE, LAST_CHUNK, RESPONSE, State
 from smtpkit.wire import commands as c
 from smtpkit.wire.capabilities import Capabilities
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
+    from smtpkit.protocol.command_groups import CommandGroup
     from smtpkit.protocol.events import Signal
-    from smtpkit.protocol.hopes import Hopes
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.wire.replies import Reply
 
@@ -109,13 +109,13 @@ class ClientConnection(ClientState):
         # All of a group at once if its commands are plain and in order, as mostly; False if they are not.
         if self._owed or self.transcript is not None or self.transport is not _READ or self._chunk_left:
             return False
-        hopes = hopes_of(self._ahead, tuple(map(type, items)))
-        if hopes is None:
+        group = plain_group(self._ahead, tuple(map(type, items)))
+        if group is None:
             return False
         self._out += map(bytes, items)  # type: ignore[arg-type]  # commands alone
-        self._owed += hopes.steps
-        self._ahead = hopes.state
-        self._hopes = hopes
+        self._owed += group.steps
+        self._ahead = group.state
+        self._group = group
         return True
 
     def _refuse_unasked(self) -> None:
@@ -162,7 +162,7 @@ class ClientConnection(ClientState):
             self._owed.append(END_OF_DATA)
             self._ahead = self._table[State.DATA][END_OF_DATA]
             if not self.lmtp and self.transcript is None:
-                self._hopes = ACCEPTANCE
+                self._group = ACCEPTANCE
         if octets:
             self._out.append(octets)
             if self.transcript is not None:
@@ -218,7 +218,7 @@ class ClientConnection(ClientState):
                 be closed.
         """
         replies: list[Reply] = []
-        self._hopes = None
+        self._group = None
         while not replies:
             if (missing := self._take(replies, 1)) is not None:
                 return missing
@@ -245,9 +245,9 @@ class ClientConnection(ClientState):
             return _CLOSED
         owed, table, add, transcript = self._owed, self._table, self._assembler.add, self.transcript
         came = self._lines.next_lines(lines)
-        if self._hopes is not None:
-            hopes, self._hopes = self._hopes, None
-            if self._fulfilled(hopes, came, replies):
+        if self._group is not None:
+            group, self._group = self._group, None
+            if self._fulfilled(group, came, replies):
                 return None
         for line in came:
             step = owed[0] if owed else None
@@ -277,17 +277,17 @@ class ClientConnection(ClientState):
             self._ahead = self.state
         return None
 
-    def _fulfilled(self, hopes: "Hopes", came: "list[bytes]", replies: "list[Reply]") -> bool:
+    def _fulfilled(self, group: "CommandGroup", came: "list[bytes]", replies: "list[Reply]") -> bool:
         # Whether a whole group was answered, in lines that servers say often, and all is well.
-        if len(self._owed) != len(hopes.codes) or self._assembler.incomplete:  # more was sent since, or has come
+        if len(self._owed) != len(group.codes) or self._assembler.incomplete:  # more was sent since, or has come
             return False
         found = known_replies(came)
-        if found is None or [reply.code for reply in found] != hopes.codes:
+        if found is None or [reply.code for reply in found] != group.codes:
             return False
         replies += found
         self._owed.clear()
-        self.state = hopes.state
-        self._accepted = hopes.recipients + (0 if hopes.afresh else self._accepted)
+        self.state = group.state
+        self._accepted = group.recipients + (0 if group.afresh else self._accepted)
         return True
 
     def _starved(self) -> "ConnectionClosed | Literal[Signal.NEED_DATA]":

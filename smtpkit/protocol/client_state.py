@@ -26,9 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
+    from smtpkit.protocol.command_groups import CommandGroup
     from smtpkit.protocol.config import ClientConfig
     from smtpkit.protocol.extensions import Extension
-    from smtpkit.protocol.hopes import Hopes
     from smtpkit.protocol.tls_facts import TLSFacts
     from smtpkit.protocol.transcript import Transcript
     from smtpkit.wire.dots import DotStuffer
@@ -60,7 +60,7 @@ class ClientState:
         "_assembler",
         "_chunk_left",
         "_eof",
-        "_hopes",
+        "_group",
         "_lines",
         "_out",
         "_outcomes",
@@ -98,7 +98,7 @@ class ClientState:
         self._assembler = ReplyAssembler()
         self._chunk_left = 0
         self._eof = False
-        self._hopes: Hopes | None = None  # of the group that was sent, until something has come
+        self._group: CommandGroup | None = None  # that was sent last, until something has come
         self._lines = LineBuffer()
         self._out: list[bytes] = []
         self._secret = b""  # what AUTH has sent last, until it is answered

@@ -1,25 +1,25 @@
-"""What becomes of a group of commands if each is answered as mostly: looked up for the group as a whole."""
+"""Plain command groups (RFC 2920), whose usual replies lead to a state that is looked up for the group as a whole."""
 
 from functools import lru_cache
 
 from smtpkit.protocol.states import END_OF_DATA, SMTP, State
 from smtpkit.wire import commands as c
 
-__all__ = ["ACCEPTANCE", "Hopes", "hopes_of"]
+__all__ = ["ACCEPTANCE", "CommandGroup", "plain_group"]
 
 _PLAIN = frozenset({c.Mail, c.Rcpt, c.Data, c.Rset})  # whose replies say yes or no, and nothing else
 _AFRESH = frozenset({"MAIL", "RSET", END_OF_DATA})
 
 
-class Hopes:
-    """The steps of a group, and what they lead to.
+class CommandGroup:
+    """The steps of a group, and what they lead to if each is answered as mostly.
 
     Args:
         steps: what is sent, by its names in the table of states; what begins afresh stands first.
         state: the state in the end.
 
     Attributes:
-        codes: of the replies that are hoped for.
+        codes: of the usual replies.
         recipients: how many more the transaction has then.
         afresh: whether those before them do not count any more.
     """
@@ -34,11 +34,11 @@ class Hopes:
         self.afresh = steps[0] in _AFRESH
 
 
-ACCEPTANCE = Hopes((END_OF_DATA,), State.READY)
+ACCEPTANCE = CommandGroup((END_OF_DATA,), State.READY)
 
 
 @lru_cache(256)
-def hopes_of(state: State, kinds: "tuple[type, ...]") -> Hopes | None:
+def plain_group(state: State, kinds: "tuple[type, ...]") -> CommandGroup | None:
     """What becomes of commands of these types; None if they are not all of one mail transaction, and in order."""
     if not _PLAIN.issuperset(kinds):
         return None
@@ -48,4 +48,4 @@ def hopes_of(state: State, kinds: "tuple[type, ...]") -> Hopes | None:
         if following is None or (index and step in _AFRESH):
             return None
         state = following
-    return Hopes(steps, state) if steps else None
+    return CommandGroup(steps, state) if steps else None

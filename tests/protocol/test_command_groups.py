@@ -3,8 +3,8 @@
 import pytest
 
 from smtpkit.protocol import ClientConfig, ClientConnection
+from smtpkit.protocol.command_groups import ACCEPTANCE, plain_group
 from smtpkit.protocol.events import NEED_DATA, BodyChunk
-from smtpkit.protocol.hopes import ACCEPTANCE, hopes_of
 from smtpkit.protocol.states import LMTP, SMTP, State
 from smtpkit.wire.addresses import Mailbox
 from smtpkit.wire.commands import Bdat, Data, Ehlo, Mail, Noop, Quit, Rcpt, Rset
@@ -13,15 +13,15 @@ MAIL, RCPT, DATA, RSET = Mail(None), Rcpt(Mailbox("b", "b.example")), Data(), Rs
 
 
 def test_a_whole_transaction():
-    hopes = hopes_of(State.READY, (Mail, Rcpt, Rcpt, Data))
-    assert hopes.steps == ("MAIL", "RCPT", "RCPT", "DATA")
-    assert hopes.codes == [250, 250, 250, 354]
-    assert (hopes.state, hopes.recipients, hopes.afresh) == (State.DATA, 2, True)
+    group = plain_group(State.READY, (Mail, Rcpt, Rcpt, Data))
+    assert group.steps == ("MAIL", "RCPT", "RCPT", "DATA")
+    assert group.codes == [250, 250, 250, 354]
+    assert (group.state, group.recipients, group.afresh) == (State.DATA, 2, True)
 
 
 def test_a_part_of_one_adds_to_what_came_before():
-    hopes = hopes_of(State.RCPT, (Rcpt, Data))
-    assert (hopes.state, hopes.recipients, hopes.afresh) == (State.DATA, 1, False)
+    group = plain_group(State.RCPT, (Rcpt, Data))
+    assert (group.state, group.recipients, group.afresh) == (State.DATA, 1, False)
 
 
 def test_the_end_of_data():
@@ -46,7 +46,7 @@ def test_the_end_of_data():
     ],
 )
 def test_there_are_none_for_what_is_out_of_order_or_no_plain_part_of_one_transaction(state, kinds):
-    assert hopes_of(state, kinds) is None
+    assert plain_group(state, kinds) is None
 
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "RSET", "end of data"])
@@ -93,7 +93,7 @@ def test_a_group_that_is_taken_as_a_whole_becomes_what_it_becomes_command_by_com
         found, expected = [], []
         for core, replies in ((together, found), (apart, expected)):
             core.receive_data(octets)
-            core._hopes = core._hopes if core is together else None
+            core._group = core._group if core is together else None
             assert core.take_replies(replies) is None
         assert found == expected
         assert facts(together) == facts(apart)
