@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import smtpkit.sync
-from smtpkit import Limits, MessageRefused, Reply, ReplyError, ServerConfig, parse_reply
+from smtpkit import AuthPolicy, Limits, MessageRefused, Reply, ReplyError, ServerConfig, parse_reply
 
 CAFILE = str(Path(__file__).parent.parent / "certificates" / "ca.pem")
 PATIENCE = 20
@@ -178,6 +178,13 @@ def test_a_client_that_does_not_read_is_read_no_more_and_left(loop, inbox):
         with suppress(ConnectionError):
             while client.sock.recv(65536):
                 pass
+
+
+def test_before_a_login_little_is_read_at_once(loop, inbox):
+    settings = {"auth": AuthPolicy({"user": "pass"}, allow_in_clear=True), "limits": Limits(unread_before_login=8)}
+    with loop.serve(inbox, config(**settings)) as address, ByHand(address) as client:
+        client.sock.sendall(b"NOOP " + b"x" * 200 + b"\r\nMAIL FROM:<a@a.example>\r\nQUIT\r\n")
+        assert client.codes() == [220, 250, 530, 221]
 
 
 def test_a_handshake_that_fails_ends_that_connection_alone(loop, inbox, server_tls):
