@@ -76,6 +76,7 @@ class ClientConnection(ClientState):
         Raises:
             LocalProtocolError: one is out of order; `.expected` says what is not.  Those before it are queued.
             RemoteProtocolError: a reply lies there that nobody asked for, and would be taken for the answer.
+            TypeError: one is none of these.
         """
         if not self._owed and (len(self._lines) or self._assembler.incomplete):
             self._refuse_unasked()
@@ -139,6 +140,8 @@ class ClientConnection(ClientState):
             self._secret = b"".join(octets.split(None, 2)[2:])
 
     def _send_other(self, item: "BodyChunk | AuthResponse") -> None:
+        if not isinstance(item, (BodyChunk, AuthResponse)):
+            raise TypeError(f"a command, a BodyChunk or an AuthResponse is sent, not {item!r}")
         if self.state is _OVER:
             raise self._out_of_order(type(item).__name__)
         if isinstance(item, BodyChunk):

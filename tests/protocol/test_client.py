@@ -847,3 +847,11 @@ def test_a_hello_that_is_refused_with_400_tells_nothing(ready):
     core.receive_data(b"400-mx.example\r\n400 SIZE\r\n")
     core.next_event()
     assert list(core.capabilities) == ["PIPELINING"]
+
+
+@pytest.mark.parametrize("item", ["NOOP", b"NOOP", None])
+def test_what_is_nothing_to_send_is_a_mistake_of_the_caller(item):
+    core = ClientConnection(ClientConfig())
+    with pytest.raises(TypeError, match="a command, a BodyChunk or an AuthResponse is sent"):
+        core.send(item)
+    assert core.data_to_send() == b""
