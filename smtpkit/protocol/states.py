@@ -126,8 +126,8 @@ _BELIEVED_INTERMEDIATE = {
 }
 # Not every server takes a refused BDAT LAST for the end of the transaction: RSET makes it sure.
 _CAUTION = {(state, chunk): BDAT_FAILED for state in (MAIL, RCPT, BDAT) for chunk in ("BDAT", LAST_CHUNK)}
-# In LMTP each recipient has had an answer then, and the message is over                        RFC 2033 4.3
-_LMTP_CAUTION = {**_CAUTION, **{(state, LAST_CHUNK): READY for state in (MAIL, RCPT, BDAT, BDAT_FAILED)}}
+# In LMTP each recipient has had an answer then, and the message is over, if no chunk was refused before    RFC 2033 4.3
+_LMTP_CAUTION = {**_CAUTION, **{(state, LAST_CHUNK): READY for state in (MAIL, RCPT, BDAT)}}
 
 
 def _nested(*tables: dict[tuple[State, str], State]) -> dict[State, dict[str, State]]:

@@ -102,6 +102,8 @@ def expected(protocol, state, step, code):
     if code >= 400:
         if state is S.GREETING:
             return S.REFUSED
+        if state is S.BDAT_FAILED:  # only RSET helps, in LMTP too
+            return state
         if step in (END_OF_DATA, RESPONSE) or (protocol == "LMTP" and step == "BDAT LAST"):
             return S.READY
         return S.BDAT_FAILED if step in BDATS else state
