@@ -78,7 +78,7 @@ class ClientConnection(ClientState):
             RemoteProtocolError: a reply lies there that nobody asked for, and would be taken for the answer.
             TypeError: one is none of these.
         """
-        if not self._owed and (len(self._lines) or self._assembler.incomplete):
+        if not self._owed and (len(self._lines) or self._assembler.incomplete) and self.state is not _OVER:
             self._refuse_unasked()
         if self._send_group(items):
             return

@@ -338,6 +338,16 @@ def test_nor_is_a_reply_that_had_begun(ready):
         core.send(MAIL)
 
 
+def test_but_after_the_end_it_is_the_command_that_is_out_of_order(ready):
+    core = ready()
+    core.receive_data(b"250-a\r\n")
+    core.receive_data(b"")
+    assert core.next_event() == ConnectionClosed()
+    with pytest.raises(LocalProtocolError) as info:
+        core.send(MAIL)
+    assert info.value.state == "closed"
+
+
 @pytest.mark.parametrize("octets", [b"421 4.3.2 bye\r\n", b"421-a\r\n421 bye\r\n", b"42"])
 def test_but_a_server_may_take_leave_at_any_time(ready, octets):
     core = ready()
