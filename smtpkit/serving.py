@@ -56,6 +56,8 @@ class ServerSettings:
         self.observer = observer
         self.ledger = ledger if ledger is not None else Ledger(failed_logins=_FAILED_LOGINS)
         self.config = _config(listeners, hostname, config, auth, limits, tls_available=tls is not None, **settings)
+        if self.config.lmtp and any(each.port == 25 and not (each.unix or each.sock) for each in listeners):
+            raise ValueError("LMTP is never spoken on port 25, which is SMTP's (RFC 2033 section 5)")
         self._proxy_protocol = proxy_protocol
         self._trusted = None if trusted is None else TrustedPeers(trusted)
         self._told = self.config if trusted is None else _with_told(self.config)

@@ -11,6 +11,7 @@ import weakref
 import pytest
 
 from smtpkit import Limits, Noop, ReplyError
+from smtpkit.endpoints import Listener
 
 BODY = b"Subject: test\r\n\r\ntext\r\n"
 SOON = 10  # seconds that a busy machine takes for what is done at once
@@ -82,6 +83,14 @@ async def test_what_cannot_be_listened_on_is_an_oserror(kit, options):
 async def test_what_is_no_port_is_a_value_error(kit, port):
     with pytest.raises(ValueError, match="port"):
         kit.server(port=port)
+
+
+async def test_lmtp_is_never_spoken_on_the_port_of_smtp(kit):
+    with pytest.raises(ValueError, match="LMTP is never spoken on port 25"):
+        kit.server(port=25, lmtp=True)
+    with pytest.raises(ValueError, match="LMTP is never spoken on port 25"):
+        kit.server(listeners=[Listener("127.0.0.1", 0), Listener("127.0.0.1", 25)], lmtp=True)
+    kit.server(unix="/run/lmtp", port=25, lmtp=True)
 
 
 async def test_implicit_tls_needs_a_certificate(kit):
